@@ -1,0 +1,89 @@
+// swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
+
+import PackageDescription
+
+/// Settings shared by every Swift target: warnings are errors, imports say what they need.
+let house: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+
+/// Dependencies point only upwards in this list: vocabulary, codecs, state machines, services, programs.
+let package = Package(
+    name: "borealis",
+    products: [
+        .executable(name: "borealis", targets: ["borealis"]),
+        .executable(name: "simulate", targets: ["simulate"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    ],
+    targets: [
+        // Thin C helpers: CRC32C, futex, spawn, and the ring's ABI.
+        .target(name: "CBorealis", cSettings: [.unsafeFlags(["-O2"])]),
+        // Vocabulary.
+        .target(name: "VolumeModel", swiftSettings: house),
+        // Codecs: bytes to values and back.
+        .target(name: "LogWire", dependencies: ["CBorealis", "VolumeModel", nioCore], swiftSettings: house),
+        .target(
+            name: "StorageWire", dependencies: ["VolumeModel", "SegmentCore", "CBorealis", nioCore], swiftSettings: house),
+        // State machines, no I/O.
+        .target(name: "SegmentCore", dependencies: ["VolumeModel"], swiftSettings: house),
+        .target(name: "QuorumCore", dependencies: ["VolumeModel", "SegmentCore"], swiftSettings: house),
+        .target(name: "LayerCore", dependencies: ["VolumeModel", "LogWire", nioCore], swiftSettings: house),
+        .target(name: "NamespaceCore", dependencies: ["VolumeModel", "LogWire", nioCore], swiftSettings: house),
+        // Sockets, files, processes.
+        .target(name: "Keyring", dependencies: ["VolumeModel", "CBorealis", crypto, nioCore], swiftSettings: house),
+        .target(
+            name: "LayerStore", dependencies: ["LayerCore", "LogWire", "Keyring", "VolumeModel", "CBorealis", nioCore],
+            swiftSettings: house),
+        .target(
+            name: "StorageNode",
+            dependencies: [
+                "SegmentCore", "LayerCore", "LayerStore", "NamespaceCore", "LogWire", "StorageWire", "Keyring",
+                "VolumeModel", "CBorealis", nioCore, nioPosix, nioSSL, logging,
+            ], swiftSettings: house),
+        .target(
+            name: "VolumeDriver",
+            dependencies: [
+                "QuorumCore", "SegmentCore", "NamespaceCore", "LogWire", "StorageWire", "StorageNode", "Keyring",
+                "VolumeModel", "CBorealis", nioCore, nioPosix, nioSSL, logging,
+            ], swiftSettings: house),
+        .target(name: "Engines", dependencies: ["VolumeModel", "CBorealis", logging], swiftSettings: house),
+        .target(
+            name: "Region",
+            dependencies: [
+                "Engines", "StorageNode", "VolumeDriver", "Keyring", "VolumeModel", "CBorealis", nioCore, nioPosix, nioSSL,
+                x509, crypto, grdb, logging,
+            ], swiftSettings: house),
+        // Programs.
+        .executableTarget(
+            name: "borealis", dependencies: ["Region", "VolumeModel", arguments, logging], swiftSettings: house),
+        .target(name: "SimulationKit", dependencies: ["QuorumCore", "SegmentCore", "VolumeModel"], swiftSettings: house),
+        .executableTarget(name: "simulate", dependencies: ["SimulationKit", arguments], swiftSettings: house),
+        // Tests.
+        .testTarget(name: "LogWireTests", dependencies: ["LogWire", "VolumeModel", nioCore]),
+        .testTarget(name: "SegmentCoreTests", dependencies: ["SegmentCore", "VolumeModel"]),
+        .testTarget(name: "QuorumCoreTests", dependencies: ["QuorumCore", "SegmentCore", "VolumeModel"]),
+        .testTarget(name: "SimulationKitTests", dependencies: ["SimulationKit"]),
+        .testTarget(name: "LayerCoreTests", dependencies: ["LayerCore", "LayerStore", "LogWire", "Keyring", nioCore]),
+    ]
+)
