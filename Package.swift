@@ -44,7 +44,7 @@ let package = Package(
         // Codecs: bytes to values and back.
         .target(name: "LogWire", dependencies: ["CBorealis", "VolumeModel", nioCore], swiftSettings: house),
         .target(
-            name: "StorageWire", dependencies: ["VolumeModel", "SegmentCore", "CBorealis", nioCore], swiftSettings: house),
+            name: "StorageWire", dependencies: ["VolumeModel", "SegmentCore", "LogWire", "CBorealis", nioCore], swiftSettings: house),
         // State machines, no I/O.
         .target(name: "SegmentCore", dependencies: ["VolumeModel"], swiftSettings: house),
         .target(name: "QuorumCore", dependencies: ["VolumeModel", "SegmentCore"], swiftSettings: house),

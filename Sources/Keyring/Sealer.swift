@@ -3,7 +3,9 @@
 package import Crypto
 internal import Foundation
 package import NIOCore
-package import VolumeModel
+
+/// A volume's 32-byte data key.
+package typealias DataKey = SymmetricKey
 
 /// AES-256-GCM under keys derived from a volume's data key.
 ///

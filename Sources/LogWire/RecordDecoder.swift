@@ -2,7 +2,7 @@
 
 internal import CBorealis
 package import NIOCore
-package import VolumeModel
+internal import VolumeModel
 
 /// Walks the records of one group's part of a batch. Every record's CRC is checked; malformed bytes throw, never trap.
 package struct RecordDecoder {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import CBorealis
+package import CBorealis
 package import NIOCore
 package import VolumeModel
 

@@ -101,6 +101,22 @@ typedef struct bx_file { /* 32 bytes */
     uint64_t reserved;
 } bx_file;
 
+// Where an inode's slot may be: at most BX_FILE_PROBE slots from its hash on, wrapping around. The bound keeps a
+// miss cheap when years of creating and removing have left no slot that was never used. Size the table for a load
+// of one half at most. Insert: claim a slot whose inode is 0 or UINT64_MAX by compare-and-swap, store flags and
+// evictions, then id with release. Remove: compare-and-swap id to 0, then store inode = UINT64_MAX.
+#define BX_FILE_PROBE 256u
+static inline uint64_t bx_file_hash(uint64_t inode) {
+    inode *= 0x9e3779b97f4a7c15ull;
+    return inode ^ (inode >> 32);
+}
+
+// The range lock of the BX_FETCH_BYTES-aligned chunk that holds `offset`. Lock 0 is the append lock, which no chunk
+// maps to. Whoever takes several locks takes them in ascending order.
+static inline uint32_t bx_lock_index(uint64_t inode, uint64_t offset) {
+    return 1 + (uint32_t)(bx_file_hash(inode * 31 + offset / BX_FETCH_BYTES) % (BX_LOCKS - 1));
+}
+
 /* bx_fetch.state */
 enum { BX_FETCH_FREE = 0, BX_FETCH_CLAIMED = 1, BX_FETCH_ASKED = 2, BX_FETCH_DONE = 3, BX_FETCH_ERROR = 4 };
 

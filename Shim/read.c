@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Reading and mapping. A file with nothing absent goes to the real call after two loads.
+#include "exports.h"
+
+#include <sched.h>
+
+// Runs `call` (which assigns `n`) with [at, at + size) present, and again if the driver evicted blocks meanwhile.
+#define BX_GUARDED_READ(fd, file, at, size, n, call)                     \
+    do {                                                                 \
+        uint32_t before = bx_evictions(file);                            \
+        if (bx_make_present(fd, file, at, size, false) != 0) return -1;  \
+        n = call;                                                        \
+        if (!(before & 1) && bx_evictions(file) == before) break;        \
+        sched_yield();                                                   \
+    } while (1)
+
+static uint64_t total_of(const struct iovec *parts, int count) {
+    uint64_t total = 0;
+    for (int i = 0; i < count; i++) total += parts[i].iov_len;
+    return total;
+}
+
+static ssize_t pread_file(int fd, struct bx_fd *file, void *to, size_t length, off_t offset) {
+    ssize_t n;
+    if (BX_LIKELY(!bx_guarded(file)) || offset < 0) return bx_real.pread(fd, to, length, offset);
+    BX_GUARDED_READ(fd, file, offset, length, n, bx_real.pread(fd, to, length, offset));
+    return n;
+}
+
+static ssize_t preadv_file(int fd, struct bx_fd *file, const struct iovec *parts, int count, off_t offset, int flags) {
+    ssize_t n;
+    if (BX_LIKELY(!bx_guarded(file)) || offset < 0 || count <= 0 || count > 1024)
+        return bx_real.preadv2(fd, parts, count, offset, flags);
+    BX_GUARDED_READ(fd, file, offset, total_of(parts, count), n, bx_real.preadv2(fd, parts, count, offset, flags));
+    return n;
+}
+
+static ssize_t readv_file(int fd, struct bx_fd *file, const struct iovec *parts, int count) {
+    if (BX_LIKELY(!bx_guarded(file)) || count <= 0 || count > 1024) return bx_real.readv(fd, parts, count);
+    off_t offset = lseek(fd, 0, SEEK_CUR);
+    if (offset < 0) return -1;
+    ssize_t n = preadv_file(fd, file, parts, count, offset, 0);
+    if (n > 0) lseek(fd, offset + n, SEEK_SET);
+    return n;
+}
+
+ssize_t bx_read_plain(int fd, void *to, size_t length) {
+    struct bx_fd *file = bx_file_at(fd);
+    if (BX_LIKELY(!file || !bx_guarded(file))) return bx_real.read(fd, to, length);
+    struct iovec part = {to, length};
+    return readv_file(fd, file, &part, 1);
+}
+
+ssize_t bx_pread_plain(int fd, void *to, size_t length, off_t offset) {
+    struct bx_fd *file = bx_file_at(fd);
+    return BX_LIKELY(!file) ? bx_real.pread(fd, to, length, offset) : pread_file(fd, file, to, length, offset);
+}
+
+ssize_t read(int fd, void *to, size_t length) { return bx_read_plain(fd, to, length); }
+ssize_t pread(int fd, void *to, size_t length, off_t offset) { return bx_pread_plain(fd, to, length, offset); }
+ssize_t pread64(int fd, void *to, size_t length, off64_t offset) { return bx_pread_plain(fd, to, length, offset); }
+
+ssize_t __read_chk(int fd, void *to, size_t length, size_t room) {
+    return bx_file_at(fd) && length <= room ? bx_read_plain(fd, to, length) : bx_real.__read_chk(fd, to, length, room);
+}
+ssize_t __pread_chk(int fd, void *to, size_t length, off_t offset, size_t room) {
+    return bx_file_at(fd) && length <= room ? bx_pread_plain(fd, to, length, offset)
+                                            : bx_real.__pread_chk(fd, to, length, offset, room);
+}
+ssize_t __pread64_chk(int fd, void *to, size_t length, off64_t offset, size_t room) {
+    return bx_file_at(fd) && length <= room ? bx_pread_plain(fd, to, length, offset)
+                                            : bx_real.__pread64_chk(fd, to, length, offset, room);
+}
+
+ssize_t readv(int fd, const struct iovec *parts, int count) {
+    struct bx_fd *file = bx_file_at(fd);
+    return file ? readv_file(fd, file, parts, count) : bx_real.readv(fd, parts, count);
+}
+ssize_t preadv(int fd, const struct iovec *parts, int count, off_t offset) {
+    struct bx_fd *file = bx_file_at(fd);
+    return file ? preadv_file(fd, file, parts, count, offset, 0) : bx_real.preadv(fd, parts, count, offset);
+}
+ssize_t preadv64(int fd, const struct iovec *parts, int count, off64_t offset) {
+    struct bx_fd *file = bx_file_at(fd);
+    return file ? preadv_file(fd, file, parts, count, offset, 0) : bx_real.preadv64(fd, parts, count, offset);
+}
+ssize_t preadv2(int fd, const struct iovec *parts, int count, off_t offset, int flags) {
+    struct bx_fd *file = bx_file_at(fd);
+    if (!file) return bx_real.preadv2(fd, parts, count, offset, flags);
+    return offset == -1 ? readv_file(fd, file, parts, count) : preadv_file(fd, file, parts, count, offset, flags);
+}
+ssize_t preadv64v2(int fd, const struct iovec *parts, int count, off64_t offset, int flags) {
+    struct bx_fd *file = bx_file_at(fd);
+    if (!file) return bx_real.preadv64v2(fd, parts, count, offset, flags);
+    return offset == -1 ? readv_file(fd, file, parts, count) : preadv_file(fd, file, parts, count, offset, flags);
+}
+
+void *mmap64(void *at, size_t length, int protection, int flags, int fd, off64_t offset) {
+    struct bx_fd *file = flags & MAP_ANONYMOUS ? NULL : bx_file_at(fd);
+    if (BX_LIKELY(!file)) return bx_real.mmap64(at, length, protection, flags, fd, offset);
+    int sharing = flags & MAP_TYPE;
+    if ((sharing == MAP_SHARED || sharing == MAP_SHARED_VALIDATE) && (protection & PROT_WRITE)) {
+        bx_complain("a writable shared mapping of a volume file (descriptor %d) is refused: its writes could not be seen", fd);
+        errno = EACCES;
+        return MAP_FAILED;
+    }
+    if (bx_guarded(file) && bx_make_present(fd, file, offset, length, false) != 0) return MAP_FAILED;
+    return bx_real.mmap64(at, length, protection, flags, fd, offset);
+}
+void *mmap(void *at, size_t length, int protection, int flags, int fd, off_t offset) {
+    if (BX_LIKELY((flags & MAP_ANONYMOUS) || !bx_file_at(fd))) return bx_real.mmap(at, length, protection, flags, fd, offset);
+    return mmap64(at, length, protection, flags, fd, offset);
+}

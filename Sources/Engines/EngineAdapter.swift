@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Glibc
+
+/// What an engine of one instance needs to know that is not in its volume.
+package struct EngineSettings: Codable, Hashable, Sendable {
+    /// `postgres`.
+    package var engine: String
+    /// The directory of the engine's programs.
+    package var binaries: String
+    /// The account it runs under; nil keeps the caller's.
+    package var account: EngineAccount?
+    /// Its local directory, outside the volume: configuration, sockets, log.
+    package var directory: String
+    package var host: String
+    package var port: Int
+    package var superuser: String
+    package var password: String
+    /// Settings that somebody asked for with `--set`.
+    package var overrides: [String: String]
+
+    package init(
+        engine: String, binaries: String, account: EngineAccount?, directory: String, host: String, port: Int,
+        superuser: String, password: String, overrides: [String: String]
+    ) {
+        self.engine = engine
+        self.binaries = binaries
+        self.account = account
+        self.directory = directory
+        self.host = host
+        self.port = port
+        self.superuser = superuser
+        self.password = password
+        self.overrides = overrides
+    }
+}
+
+/// An attached volume as an engine sees it.
+package struct EngineMount: Sendable {
+    /// The directory that is the volume's root.
+    package var root: String
+    /// What the shim reads: LD_PRELOAD and the BOREALIS_* variables.
+    package var environment: [String: String]
+    /// The doorbell's eventfd, inherited by every process of the engine.
+    package var doorbell: Int32
+
+    package init(root: String, environment: [String: String], doorbell: Int32) {
+        self.root = root
+        self.environment = environment
+        self.doorbell = doorbell
+    }
+}
+
+/// What an engine answers to a client that knocks.
+package enum EngineReadiness: Sendable, Equatable {
+    /// Connections are accepted.
+    case ready
+    /// It answers, but recovers, starts or stops.
+    case notYet(String)
+    /// Nobody answers.
+    case silent(String)
+}
+
+/// Everything that is particular to one database engine. Nothing below it knows one from another.
+///
+/// An adapter describes; whoever runs the instance spawns, watches and kills. All calls block for milliseconds at most,
+/// bar `readiness`, which is bounded by its time limit.
+package protocol EngineAdapter: Sendable {
+    var settings: EngineSettings { get }
+    /// fnmatch(3) patterns of file names that stay local: they are never shipped and may be lost.
+    static var localNames: [String] { get }
+    /// The engine's data directory within the volume's root.
+    static var dataDirectory: String { get }
+
+    /// Makes the local directory and writes the configuration into it. Repeatable; run before each start.
+    func prepare() throws
+    /// The program that fills an empty volume. Exit code 0 means that all of it is synced.
+    func creation(_ mount: EngineMount) throws -> Launch
+    /// The program to start on a filled volume.
+    func launch(_ mount: EngineMount) -> Launch
+    /// Removes the file by which an engine keeps others off its data directory. No engine of the instance runs.
+    func removeStaleLock(root: String)
+    /// Whether clients would be served, found out as they do: by knocking.
+    func readiness(root: String, timeoutMilliseconds: Int) -> EngineReadiness
+    /// A complete URL for clients, password included, that works as it is.
+    var url: String { get }
+    /// Asks for a clean shutdown that ends sessions.
+    var stopSignal: Int32 { get }
+    /// Asks for an immediate exit without a checkpoint.
+    var quitSignal: Int32 { get }
+}

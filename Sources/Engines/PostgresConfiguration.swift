@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The settings PostgreSQL runs with on a volume, each with the reason why it is safe.
+///
+/// Three kinds: `pinned` ones carry durability or keep the engine inside the shim's view and cannot be changed;
+/// `defaults` suit a log-structured volume and may be overridden; everything else is PostgreSQL's own.
+package struct PostgresConfiguration: Sendable {
+    package var overrides: [String: String]
+
+    package init(overrides: [String: String]) { self.overrides = overrides }
+
+    private struct Setting {
+        let name: String
+        let value: String
+        let reason: String
+    }
+
+    private static let pinnedSettings = [
+        Setting(
+            name: "fsync", value: "on",
+            reason: "a commit is acknowledged when its sync returns, which is when a write quorum has it"),
+        Setting(name: "data_sync_retry", value: "off", reason: "a failed sync means a lost volume: only a new attach recovers"),
+        Setting(
+            name: "restart_after_crash", value: "off",
+            reason: "an engine is never restarted on a used ring: the instance restarts it on a new one"),
+        Setting(name: "wal_sync_method", value: "fdatasync", reason: "the plainest call, and the one that is tested"),
+        Setting(
+            name: "dynamic_shared_memory_type", value: "posix",
+            reason: "the type mmap maps files of the data directory shared and writable, which no shim can see"),
+        Setting(
+            name: "allow_in_place_tablespaces", value: "on",
+            reason: "a tablespace has to be inside the volume: CREATE TABLESPACE t LOCATION ''"),
+    ]
+
+    private static let defaultSettings = [
+        Setting(
+            name: "full_page_writes", value: "off",
+            reason: "one engine write is one record of the volume's log, so a page is never torn"),
+        Setting(
+            name: "wal_recycle", value: "off",
+            reason: "a recycled WAL file would be written over, a new one costs nothing here"),
+        Setting(name: "wal_init_zero", value: "off", reason: "zeros need not be shipped: space is not reserved in a log"),
+        Setting(
+            name: "checkpoint_timeout", value: "30s",
+            reason: "checkpoints are cheap without full pages, and frequent ones make recovery short"),
+        Setting(name: "checkpoint_completion_target", value: "0.9", reason: "spreads the writes over the interval"),
+        Setting(name: "max_wal_size", value: "4GB", reason: "the clock, not the volume of WAL, starts checkpoints"),
+        Setting(name: "shared_buffers", value: "128MB", reason: "PostgreSQL's own default"),
+        Setting(name: "password_encryption", value: "scram-sha-256", reason: "the only method pg_hba.conf admits"),
+        Setting(name: "log_line_prefix", value: "%m [%p] ", reason: "time and process"),
+        Setting(name: "log_timezone", value: "UTC", reason: "one zone for all logs of a region"),
+        Setting(name: "log_checkpoints", value: "off", reason: "twice a minute is noise"),
+    ]
+
+    /// Why a setting may not be changed; lower-case names.
+    private static let managed: [String: String] = [
+        "config_file": "the instance writes it", "hba_file": "the instance writes it", "ident_file": "the instance writes it",
+        "data_directory": "it is in the volume", "external_pid_file": "the instance watches the engine itself",
+        "unix_socket_directories": "the instance's health check uses it", "listen_addresses": "engines listen on loopback only",
+        "port": "use `borealis up --port`", "include": "overrides are given one by one",
+        "include_dir": "overrides are given one by one", "include_if_exists": "overrides are given one by one",
+        "io_method": "asynchronous I/O bypasses the shim, so its writes would be lost",
+        "ssl_key_file": "TLS for clients is not there yet", "debug_io_direct": "direct I/O bypasses the diff against the cache",
+        "logging_collector": "the instance keeps the log", "log_destination": "the instance keeps the log",
+    ]
+
+    /// Settings given on the command line.
+    static var pinned: [String: String] {
+        Dictionary(uniqueKeysWithValues: pinnedSettings.map { ($0.name, $0.value) })
+    }
+
+    /// Reads `name=value`.
+    ///
+    /// Throws, with the reason, for a name that durability rests on. PostgreSQL itself judges the value at its start.
+    package static func parse(_ text: String) throws -> (name: String, value: String) {
+        guard let equals = text.firstIndex(of: "=") else {
+            throw EngineError("`\(text)` is not a setting", remedy: "write it as name=value")
+        }
+        let name = text[..<equals].trimmingPrefix(while: \.isWhitespace).lowercased()
+        let value = String(text[text.index(after: equals)...])
+        let letters = name.utf8.allSatisfy { (97...122).contains($0) || (48...57).contains($0) || $0 == 95 || $0 == 46 }
+        guard letters, !name.isEmpty, !value.contains(where: { $0.isNewline || $0 == "\0" }) else {
+            throw EngineError("`\(text)` is not a setting", remedy: "write it as name=value")
+        }
+        if let pinned = pinnedSettings.first(where: { $0.name == name }), value.lowercased() != pinned.value {
+            throw EngineError("\(name) must stay \(pinned.value): \(pinned.reason)", remedy: "leave --set \(name) out")
+        }
+        if let reason = managed[name] {
+            throw EngineError("\(name) cannot be set: \(reason)", remedy: "leave --set \(name) out")
+        }
+        return (name, value)
+    }
+
+    /// The text of postgresql.conf.
+    func file(host: String, port: Int, socketDirectory: String) -> String {
+        var lines = [
+            "# Written by borealis before each start: changes here are lost. Use `borealis up --set name=value`.",
+            "listen_addresses = \(Self.quoted(host))", "port = \(port)",
+            "unix_socket_directories = \(Self.quoted(socketDirectory))", "unix_socket_permissions = 0700",
+            "logging_collector = off  # the instance appends stderr to a local file", "",
+            "# Given on the command line as well, so that ALTER SYSTEM cannot change them.",
+        ]
+        for setting in Self.pinnedSettings { lines.append(Self.line(setting.name, setting.value, setting.reason)) }
+        lines += ["", "# Chosen for a log-structured volume."]
+        for setting in Self.defaultSettings where overrides[setting.name] == nil {
+            lines.append(Self.line(setting.name, setting.value, setting.reason))
+        }
+        lines += ["", "# Asked for with --set."]
+        for (name, value) in overrides.sorted(by: { $0.key < $1.key }) { lines.append("\(name) = \(Self.quoted(value))") }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    static let hostBasedAccess = """
+        # TYPE  DATABASE     USER  ADDRESS       METHOD
+        local   all          all                 scram-sha-256
+        host    all          all   127.0.0.1/32  scram-sha-256
+        host    all          all   ::1/128       scram-sha-256
+        host    replication  all   127.0.0.1/32  scram-sha-256
+
+        """
+
+    private static func line(_ name: String, _ value: String, _ reason: String) -> String {
+        "\(name) = \(quoted(value))  # \(reason)"
+    }
+
+    private static func quoted(_ value: String) -> String {
+        "'" + value.replacing("\\", with: "\\\\").replacing("'", with: "''") + "'"
+    }
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Foundation
+internal import Glibc
+
+/// Stock PostgreSQL on a volume.
+///
+/// The data directory is `pgdata` in the volume. Configuration, sockets and log are outside it, so that a volume can be
+/// attached elsewhere, under another configuration. What durability rests on is given on the command line, which outranks
+/// `ALTER SYSTEM` (postgresql.org/docs/15/config-setting.html).
+package struct PostgresEngine: EngineAdapter {
+    package let settings: EngineSettings
+
+    package init(_ settings: EngineSettings) { self.settings = settings }
+
+    package static let dataDirectory = "pgdata"
+
+    package static let localNames = [
+        "postmaster.pid", "postmaster.opts", "pgsql_tmp*", "pg_internal.init*", ".s.PGSQL*",
+    ]
+
+    package var stopSignal: Int32 { SIGINT }
+    package var quitSignal: Int32 { SIGQUIT }
+
+    package var socketDirectory: String { "\(settings.directory)/run" }
+
+    package var url: String {
+        "postgres://\(settings.superuser):\(settings.password)@\(settings.host):\(settings.port)/postgres"
+    }
+
+    package func prepare() throws {
+        for directory in [settings.directory, socketDirectory] { try makeOwnDirectory(directory) }
+        let configuration = PostgresConfiguration(overrides: settings.overrides)
+        try writeOwn(
+            configuration.file(host: settings.host, port: settings.port, socketDirectory: socketDirectory),
+            to: "\(settings.directory)/postgresql.conf")
+        try writeOwn(PostgresConfiguration.hostBasedAccess, to: "\(settings.directory)/pg_hba.conf")
+        try writeOwn("# No maps.\n", to: "\(settings.directory)/pg_ident.conf")
+    }
+
+    package func creation(_ mount: EngineMount) throws -> Launch {
+        let secret = "\(settings.directory)/initial-password"
+        try writeOwn(settings.password + "\n", to: secret)
+        var launch = base(
+            "initdb", mount,
+            arguments: [
+                "--pgdata", "\(mount.root)/\(Self.dataDirectory)", "--username", settings.superuser, "--pwfile", secret,
+                "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-instructions",
+            ])
+        launch.outputFile = "\(settings.directory)/initdb.log"
+        return launch
+    }
+
+    package func launch(_ mount: EngineMount) -> Launch {
+        unlink("\(settings.directory)/initial-password")
+        let files = ["config_file": "postgresql.conf", "hba_file": "pg_hba.conf", "ident_file": "pg_ident.conf"]
+        let pinned = files.mapValues { "\(settings.directory)/\($0)" }.merging(PostgresConfiguration.pinned) { $1 }
+        var arguments = ["-D", "\(mount.root)/\(Self.dataDirectory)"]
+        for (name, value) in pinned.sorted(by: { $0.key < $1.key }) { arguments += ["-c", "\(name)=\(value)"] }
+        return base("postgres", mount, arguments: arguments)
+    }
+
+    private func base(_ program: String, _ mount: EngineMount, arguments: [String]) -> Launch {
+        var environment = mount.environment
+        environment["PATH"] = "\(settings.binaries):/usr/local/bin:/usr/bin:/bin"
+        environment["LANG"] = "C.UTF-8"
+        environment["HOME"] = settings.directory
+        if let zone = getenv("TZ") { environment["TZ"] = String(cString: zone) }
+        var launch = Launch(path: "\(settings.binaries)/\(program)", arguments: arguments, environment: environment)
+        launch.directory = settings.directory
+        launch.account = settings.account
+        launch.outputFile = "\(settings.directory)/postgres.log"
+        launch.keptDescriptor = mount.doorbell
+        return launch
+    }
+
+    /// postmaster.pid is a local file. It may name a process that is dead but not reaped, which PostgreSQL takes for alive.
+    package func removeStaleLock(root: String) { unlink("\(root)/\(Self.dataDirectory)/postmaster.pid") }
+
+    /// Until postmaster.pid says `ready` there is no use in knocking, which would cost a process and a line in the log.
+    package func readiness(root: String, timeoutMilliseconds: Int) -> EngineReadiness {
+        let file = FileManager.default.contents(atPath: "\(root)/\(Self.dataDirectory)/postmaster.pid") ?? Data()
+        // The eighth line: src/include/utils/pidfile.h, LOCK_FILE_LINE_PM_STATUS.
+        let lines = String(decoding: file, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
+        let said = lines.count > 7 ? lines[7].trimmingCharacters(in: .whitespaces) : "starting"
+        guard said == "ready" else { return .notYet("the engine is \(said)") }
+        return PostgresProbe.knock(
+            socket: "\(socketDirectory)/.s.PGSQL.\(settings.port)", user: settings.superuser,
+            timeoutMilliseconds: timeoutMilliseconds)
+    }
+
+    // MARK: - Local files
+
+    private func makeOwnDirectory(_ path: String) throws {
+        if mkdir(path, 0o700) != 0 && errno != EEXIST { throw failure("create \(path)") }
+        if let account = settings.account, chown(path, uid_t(account.uid), gid_t(account.gid)) != 0 {
+            throw failure("give \(path) to \(account.name)")
+        }
+        if chmod(path, 0o700) != 0 { throw failure("set the mode of \(path)") }
+    }
+
+    /// Replaces a file that only the engine's account may read.
+    private func writeOwn(_ text: String, to path: String) throws {
+        let temporary = path + ".new"
+        unlink(temporary)
+        let fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard fd >= 0 else { throw failure("create \(temporary)") }
+        defer { close(fd) }
+        let bytes = Array(text.utf8)
+        guard write(fd, bytes, bytes.count) == bytes.count else { throw failure("write \(temporary)") }
+        if let account = settings.account, fchown(fd, uid_t(account.uid), gid_t(account.gid)) != 0 {
+            throw failure("give \(path) to \(account.name)")
+        }
+        guard rename(temporary, path) == 0 else { throw failure("write \(path)") }
+    }
+
+    private func failure(_ what: String) -> EngineError {
+        let code = errno
+        return EngineError(
+            "cannot \(what): \(String(cString: strerror(code)))",
+            remedy: code == ENOSPC ? "make room on the disk" : "check the owner and mode of the data directory")
+    }
+}

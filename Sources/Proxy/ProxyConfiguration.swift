@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import NIOCore
+package import PostgresWire
+package import ProxyCore
+import Yams
+
+/// Everything the proxy is told at start; the YAML file has the same shape, with names in snake case.
+///
+/// Documented in `docs/proxy.md`. Names and defaults follow the RDS API where it has the setting
+/// (<https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ConnectionPoolConfiguration.html>).
+package struct ProxyConfiguration: Sendable {
+    package enum Engine: String, Sendable, Codable {
+        case postgresql = "POSTGRESQL"
+        case mysql = "MYSQL"
+    }
+
+    package enum Role: String, Sendable, Codable {
+        case readWrite = "READ_WRITE"
+        case readOnly = "READ_ONLY"
+    }
+
+    package struct Address: Sendable, Hashable, Codable {
+        package var host: String
+        package var port: Int
+
+        package init(host: String, port: Int) {
+            self.host = host
+            self.port = port
+        }
+    }
+
+    package struct TLSFiles: Sendable, Codable {
+        package var certificate: String
+        package var key: String
+        /// With it, clients must present a certificate this CA has signed.
+        package var client_ca: String?
+    }
+
+    package struct Listener: Sendable, Codable {
+        package var name: String
+        package var host: String = "127.0.0.1"
+        package var port: Int
+        package var role: Role = .readWrite
+        package var tls: TLSFiles?
+        package var require_tls: Bool = false
+
+        package init(from decoder: any Decoder) throws {
+            let values = try decoder.container(keyedBy: CodingKeys.self)
+            name = try values.decodeIfPresent(String.self, forKey: .name) ?? "default"
+            host = try values.decodeIfPresent(String.self, forKey: .host) ?? "127.0.0.1"
+            port = try values.decode(Int.self, forKey: .port)
+            role = try values.decodeIfPresent(Role.self, forKey: .role) ?? .readWrite
+            tls = try values.decodeIfPresent(TLSFiles.self, forKey: .tls)
+            require_tls = try values.decodeIfPresent(Bool.self, forKey: .require_tls) ?? false
+        }
+
+        package init(name: String, host: String = "127.0.0.1", port: Int, role: Role = .readWrite) {
+            self.name = name
+            self.host = host
+            self.port = port
+            self.role = role
+        }
+    }
+
+    package struct User: Sendable {
+        package enum Method: String, Sendable, Codable {
+            case scram = "POSTGRES_SCRAM_SHA_256"
+            case md5 = "POSTGRES_MD5"
+            case cleartext = "CLEARTEXT"
+            case native = "MYSQL_NATIVE_PASSWORD"
+            case cachingSHA2 = "MYSQL_CACHING_SHA2_PASSWORD"
+            case trust = "TRUST"
+        }
+
+        package var name: String
+        package var password: Secret?
+        package var method: Method?
+        package var backendUser: String?
+        package var backendPassword: Secret?
+    }
+
+    package struct PoolSettings: Sendable {
+        /// Most connections to one target for each user and database; `max_connections_percent` of `target_max_connections`.
+        package var maxConnections = 20
+        package var maxIdleConnections = 10
+        package var minConnections = 0
+        package var borrowTimeout = Duration.seconds(120)
+        package var idleClientTimeout = Duration.seconds(1800)
+        package var connectionAge = Duration.seconds(86_400)
+        package var initQuery: String?
+        package var pinsSequences = false
+        package var maxReplicaLagSeconds = 30.0
+        /// MySQL: let the server read files from the client (LOAD DATA LOCAL).
+        package var allowsLocalInfile = false
+        /// MySQL: SET of an unknown variable does not pin (EXCLUDE_VARIABLE_SETS).
+        package var excludesVariableSets = false
+    }
+
+    package struct Group: Sendable {
+        package var name = "default"
+        package var engine = Engine.postgresql
+        package var targets: [Address] = []
+        package var targetTLS = BackendLogin.TLSMode.disable
+        package var listeners: [Listener] = []
+        package var users: [User] = []
+        package var pool = PoolSettings()
+        package var healthUser: String?
+        package var healthDatabase = "postgres"
+    }
+
+    package var name = "default"
+    package var threads = 1
+    package var metrics: Address?
+    package var maxClients = 20_000
+    package var loginTimeout = Duration.seconds(15)
+    /// Users who may connect to the database `borealis` and ask SHOW.
+    package var adminUsers: [String] = []
+    /// This process's number among its peers, 0 to 127; it is part of the cancel keys it hands out.
+    package var proxyID = 0
+    /// Other proxy processes behind the same address, to which cancel requests for their clients are passed.
+    package var peers: [Int: Address] = [:]
+    package var groups: [Group] = []
+
+    package init() {}
+}
+
+/// The file's shape, decoded by Yams and turned into `ProxyConfiguration`.
+extension ProxyConfiguration {
+    private struct File: Codable {
+        struct User: Codable {
+            var name: String
+            var password: String?
+            var method: ProxyConfiguration.User.Method?
+            var backend_user: String?
+            var backend_password: String?
+        }
+        struct Pool: Codable {
+            var max_connections: Int?
+            var max_connections_percent: Int?
+            var target_max_connections: Int?
+            var max_idle_connections: Int?
+            var max_idle_connections_percent: Int?
+            var min_connections: Int?
+            var connection_borrow_timeout_seconds: Double?
+            var idle_client_timeout_seconds: Double?
+            var connection_age_seconds: Double?
+            var init_query: String?
+            var pin_on_sequences: Bool?
+            var max_replica_lag_seconds: Double?
+            var allow_local_infile: Bool?
+            var session_pinning_filters: [String]?
+        }
+        struct Health: Codable {
+            var user: String?
+            var database: String?
+        }
+        struct Group: Codable {
+            var name: String?
+            var engine: Engine?
+            var targets: [Address]
+            var target_tls: String?
+            var listeners: [Listener]
+            var users: [User]
+            var pool: Pool?
+            var health: Health?
+        }
+        var name: String?
+        var threads: Int?
+        var metrics: Address?
+        var max_clients: Int?
+        var login_timeout_seconds: Double?
+        var admin_users: [String]?
+        var proxy_id: Int?
+        var peers: [String: Address]?
+        var groups: [Group]
+    }
+
+    /// Reads the text of a configuration file.
+    package init(yaml: String) throws {
+        let file = try YAMLDecoder().decode(File.self, from: yaml)
+        name = file.name ?? "default"
+        threads = max(1, file.threads ?? 1)
+        metrics = file.metrics
+        maxClients = file.max_clients ?? 20_000
+        if let seconds = file.login_timeout_seconds { loginTimeout = .seconds(seconds) }
+        adminUsers = file.admin_users ?? []
+        proxyID = (file.proxy_id ?? 0) & 127
+        for (id, address) in file.peers ?? [:] {
+            if let number = Int(id) { peers[number] = address }
+        }
+        groups = file.groups.map { group in
+            var result = Group()
+            result.name = group.name ?? "default"
+            result.engine = group.engine ?? .postgresql
+            result.targets = group.targets
+            result.targetTLS = group.target_tls.flatMap { BackendLogin.TLSMode(rawValue: $0) } ?? .disable
+            result.listeners = group.listeners
+            result.users = group.users.map {
+                User(
+                    name: $0.name, password: $0.password.map { Secret($0) }, method: $0.method,
+                    backendUser: $0.backend_user, backendPassword: $0.backend_password.map { Secret($0) })
+            }
+            if let pool = group.pool { result.pool = Self.pool(pool) }
+            result.healthUser = group.health?.user
+            result.healthDatabase = group.health?.database ?? (result.engine == .postgresql ? "postgres" : "")
+            return result
+        }
+    }
+
+    private static func pool(_ pool: File.Pool) -> PoolSettings {
+        var result = PoolSettings()
+        if let limit = pool.max_connections {
+            result.maxConnections = max(1, limit)
+        } else if let whole = pool.target_max_connections {
+            result.maxConnections = max(1, whole * (pool.max_connections_percent ?? 100) / 100)
+        }
+        result.maxIdleConnections =
+            pool.max_idle_connections ?? pool.max_idle_connections_percent
+            .flatMap { percent in pool.target_max_connections.map { $0 * percent / 100 } } ?? (result.maxConnections + 1) / 2
+        result.minConnections = min(pool.min_connections ?? 0, result.maxConnections)
+        if let seconds = pool.connection_borrow_timeout_seconds { result.borrowTimeout = .seconds(seconds) }
+        if let seconds = pool.idle_client_timeout_seconds { result.idleClientTimeout = .seconds(seconds) }
+        if let seconds = pool.connection_age_seconds { result.connectionAge = .seconds(seconds) }
+        result.initQuery = pool.init_query
+        result.pinsSequences = pool.pin_on_sequences ?? false
+        if let seconds = pool.max_replica_lag_seconds { result.maxReplicaLagSeconds = seconds }
+        result.allowsLocalInfile = pool.allow_local_infile ?? false
+        result.excludesVariableSets = (pool.session_pinning_filters ?? []).contains("EXCLUDE_VARIABLE_SETS")
+        return result
+    }
+}
+
+extension Duration {
+    package var nanosecondsCount: Int64 {
+        let (seconds, attoseconds) = components
+        return seconds * 1_000_000_000 + attoseconds / 1_000_000_000
+    }
+}

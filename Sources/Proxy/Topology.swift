@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Which of a group's targets may be written to, and which may be read.
+struct Topology: Sendable, Equatable {
+    struct Member: Sendable, Equatable {
+        var target: ProxyConfiguration.Address
+        var isWriter: Bool
+        var lagSeconds: Double
+    }
+
+    /// Targets that answered last time, in the configuration's order.
+    var members: [Member] = []
+
+    var writer: ProxyConfiguration.Address? { members.first { $0.isWriter }?.target }
+
+    func readers(maximumLag: Double) -> [ProxyConfiguration.Address] {
+        members.filter { !$0.isWriter && $0.lagSeconds <= maximumLag }.map(\.target)
+    }
+
+    func contains(_ target: ProxyConfiguration.Address) -> Bool { members.contains { $0.target == target } }
+}

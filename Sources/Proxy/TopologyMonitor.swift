@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Logging
+import NIOCore
+import PostgresWire
+import ProxyCore
+
+/// Asks every target of a PostgreSQL group what it is, over a connection kept for that.
+///
+/// `pg_is_in_recovery()` tells writer from reader, so the proxy follows a failover even with the control plane down.
+/// A target is asked every `calm`; while there is no writer, or after a connection was lost, every `alarmed`. Two
+/// writers at once (a failed one that came back) resolve to the one with the higher timeline.
+final class TopologyMonitor: BackendConnection.Owner {
+    static let calm = TimeAmount.milliseconds(1000)
+    static let alarmed = TimeAmount.milliseconds(50)
+
+    private struct Probe {
+        var connection: BackendConnection?
+        var isOpen = false
+        var asked = false
+        var member: Topology.Member?
+        var timeline = 0
+        var failures = 0
+        var retryAt: Int64 = 0
+    }
+
+    private let group: GroupContext
+    private let loop: any EventLoop
+    private let publish: (Topology) -> Void
+    private var probes: [Probe]
+    private var current = Topology()
+    private var alarmUntil: Int64 = 0
+    private var scheduled = false
+    private var stopped = false
+
+    private static let question = """
+        SELECT pg_catalog.pg_is_in_recovery(), CASE WHEN pg_catalog.pg_is_in_recovery() THEN \
+        COALESCE(EXTRACT(epoch FROM pg_catalog.now() - pg_catalog.pg_last_xact_replay_timestamp()), 0) ELSE 0 END, \
+        (SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()), \
+        pg_catalog.pg_last_wal_receive_lsn() IS NOT DISTINCT FROM pg_catalog.pg_last_wal_replay_lsn()
+        """
+
+    init(group: GroupContext, loop: any EventLoop, publish: @escaping (Topology) -> Void) {
+        self.group = group
+        self.loop = loop
+        self.publish = publish
+        probes = group.configuration.targets.map { _ in Probe() }
+    }
+
+    func start() { tick() }
+
+    func stop() {
+        stopped = true
+        for probe in probes { probe.connection?.close() }
+    }
+
+    /// Something went wrong with a connection: look at once, and often for a while.
+    func alarm() {
+        alarmUntil = Clock.now() + 3_000_000_000
+        for index in probes.indices { probes[index].retryAt = 0 }
+        askAll()
+    }
+
+    private func tick() {
+        scheduled = false
+        if stopped { return }
+        askAll()
+        let hurried = current.writer == nil || Clock.now() < alarmUntil
+        scheduled = true
+        loop.assumeIsolated().scheduleTask(in: hurried ? TopologyMonitor.alarmed : TopologyMonitor.calm) { self.tick() }
+    }
+
+    private func askAll() {
+        let now = Clock.now()
+        for index in probes.indices {
+            if probes[index].connection == nil {
+                if now >= probes[index].retryAt { open(index) }
+            } else if probes[index].isOpen, !probes[index].asked {
+                probes[index].asked = true
+                if let bytes = probes[index].connection?.session?.beginStatement(TopologyMonitor.question) {
+                    probes[index].connection?.send(bytes)
+                }
+            }
+        }
+    }
+
+    private func open(_ index: Int) {
+        guard let user = group.configuration.healthUser ?? group.configuration.users.first?.name,
+            let credentials = group.shared.authenticator.backendCredentials(
+                user: user, database: group.configuration.healthDatabase)
+        else { return }
+        let connection = BackendConnection(
+            id: index, target: group.configuration.targets[index], group: group, owner: self, credentials: credentials,
+            database: group.configuration.healthDatabase)
+        probes[index].connection = connection
+        connection.open(on: loop)
+    }
+
+    func backendOpened(_ connection: BackendConnection) {
+        probes[connection.id].isOpen = true
+        probes[connection.id].asked = false
+        probes[connection.id].failures = 0
+        askAll()
+    }
+
+    func backendFailed(_ connection: BackendConnection, _ error: ServerError) {
+        if probes[connection.id].failures == 0 {
+            group.logger.warning("target does not answer", metadata: [
+                "target": "\(connection.target.host):\(connection.target.port)", "error": "\(error.message)",
+            ])
+        }
+        lost(connection)
+        probes[connection.id].failures += 1
+        let wait = min(1_000, 50 << min(probes[connection.id].failures, 4))
+        probes[connection.id].retryAt = Clock.now() + Int64(wait) * 1_000_000
+    }
+
+    func backendClosed(_ connection: BackendConnection) {
+        lost(connection)
+        alarm()
+    }
+
+    private func lost(_ connection: BackendConnection) {
+        probes[connection.id].connection = nil
+        probes[connection.id].isOpen = false
+        probes[connection.id].asked = false
+        probes[connection.id].member = nil
+        update()
+    }
+
+    func backendQuiet(_ connection: BackendConnection) {
+        let index = connection.id
+        probes[index].asked = false
+        guard let row = connection.session?.internalRows.first, row.count == 4, connection.session?.internalError == nil
+        else { return }
+        let caughtUp = row[3] == "t"
+        probes[index].member = Topology.Member(
+            target: connection.target, isWriter: row[0] == "f",
+            lagSeconds: caughtUp ? 0 : row[1].flatMap { Double($0) } ?? 0)
+        probes[index].timeline = row[2].flatMap { Int($0) } ?? 0
+        update()
+    }
+
+    private func update() {
+        var topology = Topology()
+        let newest = probes.filter { $0.member?.isWriter == true }.map(\.timeline).max() ?? 0
+        var hasWriter = false
+        for probe in probes {
+            guard let member = probe.member else { continue }
+            if member.isWriter {
+                // An older timeline is the past; of equals the first in the configuration is taken.
+                if hasWriter || probe.timeline < newest { continue }
+                hasWriter = true
+            }
+            topology.members.append(member)
+        }
+        let changed = topology.writer != current.writer || topology.members.map(\.target) != current.members.map(\.target)
+        if changed {
+            group.logger.notice("topology changed", metadata: [
+                "writer": "\(topology.writer.map { "\($0.host):\($0.port)" } ?? "none")",
+                "members": "\(topology.members.count)",
+            ])
+        }
+        guard topology != current else { return }
+        current = topology
+        publish(topology)
+    }
+}

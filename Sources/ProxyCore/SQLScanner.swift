@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A lexer for PostgreSQL's SQL that knows just enough to find statements and the words in them.
+///
+/// It follows <https://www.postgresql.org/docs/current/sql-syntax-lexical.html>: quoted strings (standard, E'',
+/// dollar-quoted), quoted identifiers, nested comments, numbers, identifiers. It never fails: an unterminated
+/// construct runs to the end of the text, as the server will then refuse the text anyway.
+package struct SQLScanner {
+    package enum Token: Equatable {
+        /// An unquoted identifier or keyword.
+        case word
+        /// A `"quoted"` identifier, quotes included.
+        case quotedName
+        /// A string constant of any form, quotes included.
+        case string
+        case number
+        /// Any other single byte.
+        case symbol(UInt8)
+        case end
+    }
+
+    private let text: UnsafeRawBufferPointer
+    /// Where the token last returned begins and ends.
+    package private(set) var tokenStart = 0
+    package private(set) var index = 0
+
+    /// The caller keeps `text` alive and unchanged while the scanner is in use.
+    package init(_ text: UnsafeRawBufferPointer) { self.text = text }
+
+    @inline(__always)
+    private func byte(_ at: Int) -> UInt8 { at < text.count ? text[at] : 0 }
+
+    package mutating func next() -> Token {
+        skipBlank()
+        tokenStart = index
+        guard index < text.count else { return .end }
+        let first = text[index]
+        if SQLScanner.startsWord(first) { return wordOrPrefixedString(first) }
+        switch first {
+        case UInt8(ascii: "'"):
+            skipString(backslashes: false)
+            return .string
+        case UInt8(ascii: "\""):
+            skipQuoted(UInt8(ascii: "\""))
+            return .quotedName
+        case UInt8(ascii: "0")...UInt8(ascii: "9"):
+            while index < text.count, SQLScanner.continuesWord(text[index]) || text[index] == UInt8(ascii: ".") {
+                index += 1
+            }
+            return .number
+        case UInt8(ascii: "$"):
+            if skipDollarQuoted() { return .string }
+            index += 1
+            return .symbol(first)
+        default:
+            index += 1
+            return .symbol(first)
+        }
+    }
+
+    private mutating func wordOrPrefixedString(_ first: UInt8) -> Token {
+        let second = byte(index + 1)
+        if second == UInt8(ascii: "'") {
+            switch first | 0x20 {
+            case UInt8(ascii: "e"):
+                index += 1
+                skipString(backslashes: true)
+                return .string
+            case UInt8(ascii: "b"), UInt8(ascii: "x"), UInt8(ascii: "n"):
+                index += 1
+                skipString(backslashes: false)
+                return .string
+            default: break
+            }
+        }
+        index += 1
+        while index < text.count, SQLScanner.continuesWord(text[index]) { index += 1 }
+        return .word
+    }
+
+    private mutating func skipBlank() {
+        while index < text.count {
+            let current = text[index]
+            if current == 0x20 || (current >= 0x09 && current <= 0x0d) || current == 0 {
+                index += 1
+            } else if current == UInt8(ascii: "-"), byte(index + 1) == UInt8(ascii: "-") {
+                while index < text.count, text[index] != 0x0a, text[index] != 0x0d { index += 1 }
+            } else if current == UInt8(ascii: "/"), byte(index + 1) == UInt8(ascii: "*") {
+                skipComment()
+            } else {
+                return
+            }
+        }
+    }
+
+    private mutating func skipComment() {
+        var depth = 0
+        while index < text.count {
+            if text[index] == UInt8(ascii: "/"), byte(index + 1) == UInt8(ascii: "*") {
+                depth += 1
+                index += 2
+            } else if text[index] == UInt8(ascii: "*"), byte(index + 1) == UInt8(ascii: "/") {
+                depth -= 1
+                index += 2
+                if depth == 0 { return }
+            } else {
+                index += 1
+            }
+        }
+        index = text.count
+    }
+
+    private mutating func skipString(backslashes: Bool) {
+        index += 1
+        while index < text.count {
+            if backslashes, text[index] == UInt8(ascii: "\\") {
+                index = min(index + 2, text.count)
+            } else if text[index] == UInt8(ascii: "'") {
+                index += 1
+                guard byte(index) == UInt8(ascii: "'") else { return }
+                index += 1
+            } else {
+                index += 1
+            }
+        }
+    }
+
+    private mutating func skipQuoted(_ quote: UInt8) {
+        index += 1
+        while index < text.count {
+            if text[index] == quote {
+                index += 1
+                guard byte(index) == quote else { return }
+            }
+            index += 1
+        }
+        index = min(index, text.count)
+    }
+
+    /// Skips `$tag$ ... $tag$` if one starts here.
+    private mutating func skipDollarQuoted() -> Bool {
+        var close = index + 1
+        if close < text.count, text[close] >= UInt8(ascii: "0"), text[close] <= UInt8(ascii: "9") { return false }
+        while close < text.count, text[close] != UInt8(ascii: "$") {
+            guard SQLScanner.continuesWord(text[close]) else { return false }
+            close += 1
+        }
+        guard close < text.count else { return false }
+        let tagLength = close - index + 1
+        let tagStart = index
+        var at = close + 1
+        while at + tagLength <= text.count {
+            if text[at] == UInt8(ascii: "$") {
+                var same = 1
+                while same < tagLength, text[at + same] == text[tagStart + same] { same += 1 }
+                if same == tagLength {
+                    index = at + tagLength
+                    return true
+                }
+            }
+            at += 1
+        }
+        index = text.count
+        return true
+    }
+
+    @inline(__always)
+    static func startsWord(_ byte: UInt8) -> Bool {
+        let lower = byte | 0x20
+        return (lower >= 0x61 && lower <= 0x7a) || byte == UInt8(ascii: "_") || byte >= 0x80
+    }
+
+    @inline(__always)
+    static func continuesWord(_ byte: UInt8) -> Bool {
+        startsWord(byte) || (byte >= 0x30 && byte <= 0x39) || byte == UInt8(ascii: "$")
+    }
+
+    /// Whether the bytes `range` spell `word` (lower case ASCII), without regard to case.
+    @inline(__always)
+    package func spells(_ range: Range<Int>, _ word: StaticString) -> Bool {
+        guard range.count == word.utf8CodeUnitCount else { return false }
+        let expected = word.utf8Start
+        for offset in 0..<range.count {
+            var byte = text[range.lowerBound + offset]
+            if byte >= 0x41, byte <= 0x5a { byte |= 0x20 }
+            if byte != expected[offset] { return false }
+        }
+        return true
+    }
+
+    @inline(__always)
+    package func begins(_ range: Range<Int>, _ prefix: StaticString) -> Bool {
+        guard range.count >= prefix.utf8CodeUnitCount else { return false }
+        return spells(range.lowerBound..<(range.lowerBound + prefix.utf8CodeUnitCount), prefix)
+    }
+
+    package func string(_ range: Range<Int>) -> String {
+        String(decoding: UnsafeRawBufferPointer(rebasing: text[range]), as: UTF8.self)
+    }
+
+    @inline(__always)
+    package func lowercasedFirst(_ at: Int) -> UInt8 { text[at] | 0x20 }
+
+    /// An identifier as the server folds it: unquoted to lower case, quoted without its quotes.
+    package func name(_ range: Range<Int>) -> String {
+        let raw = string(range)
+        guard raw.hasPrefix("\"") else { return raw.lowercased() }
+        var folded = ""
+        var quotes = 0
+        for character in raw.dropFirst().dropLast() {
+            if character == "\"" {
+                quotes += 1
+                if quotes % 2 == 0 { continue }
+            } else {
+                quotes = 0
+            }
+            folded.append(character)
+        }
+        return folded
+    }
+}

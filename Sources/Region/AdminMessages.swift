@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import StorageNode
+package import VolumeDriver
+
+/// What is said on the admin sockets: one JSON object a line.
+///
+/// A client sends an `AdminRequest`; the server answers with any number of `AdminReply` that have only `line` or
+/// `progress`, and then with one that has `ok`. A connection may carry any number of requests, one after the other.
+/// `borealis status` and the like talk to the supervisor's socket, the supervisor to those of its processes.
+package struct AdminRequest: Codable, Sendable {
+    package enum Command: String, Codable, Sendable {
+        /// The supervisor answers with `region`, a process with `process`.
+        case status
+        /// Shuts down cleanly; the answer comes at once.
+        case stop
+        /// `fault` says which.
+        case fault
+        /// `volume` says what to do with which volume; the report comes as lines.
+        case volume
+        /// Supervisor: makes a new version of the master key and wraps all data keys again.
+        case rotateKeys
+        /// Supervisor: a configuration for a copy-on-write mount of a volume (`volume` has its LSN and directory).
+        case mount
+    }
+
+    package var command: Command
+    package var fault: FaultOrder?
+    package var volume: VolumeOrder?
+
+    package init(_ command: Command, fault: FaultOrder? = nil, volume: VolumeOrder? = nil) {
+        self.command = command
+        self.fault = fault
+        self.volume = volume
+    }
+}
+
+package struct AdminReply: Codable, Sendable {
+    /// Present in the last reply only: whether the request was done.
+    package var ok: Bool?
+    /// Why not, and what to do.
+    package var error: String?
+    /// A remark for the user about what was done.
+    package var note: String?
+    /// One line of a report.
+    package var line: String?
+    /// What a long request is doing now.
+    package var progress: String?
+    package var region: StatusReport?
+    package var process: ProcessStatus?
+    /// A path, for `mount`.
+    package var path: String?
+
+    package init(ok: Bool? = nil, error: String? = nil, note: String? = nil) {
+        self.ok = ok
+        self.error = error
+        self.note = note
+    }
+
+    package static func line(_ text: String) -> AdminReply {
+        var reply = AdminReply()
+        reply.line = text
+        return reply
+    }
+
+    package static func progress(_ text: String) -> AdminReply {
+        var reply = AdminReply()
+        reply.progress = text
+        return reply
+    }
+}
+
+/// A fault to inject, as the user asks for it and as the supervisor hands it on.
+package struct FaultOrder: Codable, Hashable, Sendable {
+    package enum Kind: String, Codable, Sendable {
+        case killAZ, killNode, startNode, heal, slowDisk, corrupt, partition, crashWriter
+    }
+
+    package var kind: Kind
+    /// A zone's letter: killAZ, slowDisk, partition.
+    package var zone: String?
+    /// killNode, startNode, corrupt.
+    package var node: String?
+    /// slowDisk: what each flush takes longer.
+    package var milliseconds: Int?
+    /// corrupt: how many blocks get flipped bits.
+    package var blocks: Int?
+
+    package init(
+        _ kind: Kind, zone: String? = nil, node: String? = nil, milliseconds: Int? = nil, blocks: Int? = nil
+    ) {
+        self.kind = kind
+        self.zone = zone
+        self.node = node
+        self.milliseconds = milliseconds
+        self.blocks = blocks
+    }
+
+    /// As the command line would say it.
+    package var text: String {
+        switch kind {
+        case .killAZ: "kill-az \(zone ?? "?")"
+        case .killNode: "kill-node \(node ?? "?")"
+        case .startNode: "start-node \(node ?? "?")"
+        case .heal: "heal"
+        case .slowDisk: "slow-disk \(zone ?? "?") --ms \(milliseconds ?? 0)"
+        case .corrupt: "corrupt \(node ?? "?") --blocks \(blocks ?? 0)"
+        case .partition: "partition \(zone ?? "?")"
+        case .crashWriter: "crash-writer"
+        }
+    }
+}
+
+/// What to do with a volume.
+package struct VolumeOrder: Codable, Hashable, Sendable {
+    package enum Action: String, Codable, Sendable { case dump, stat, verify, detachCache }
+
+    package var action: Action?
+    package var cluster: String
+    package var fromLSN: UInt64?
+    package var toLSN: UInt64?
+    package var limit: Int?
+    package var json = false
+    /// mount: where the local files go, the LSN, and the port.
+    package var directory: String?
+    package var at: UInt64?
+    package var port: Int?
+
+    package init(_ action: Action?, cluster: String) {
+        self.action = action
+        self.cluster = cluster
+    }
+}
+
+/// How one process of the region is.
+package struct ProcessStatus: Codable, Sendable {
+    package var role: String
+    package var pid: Int32
+    package var uptimeSeconds: Double
+    package var nodes: [NodeStatus]
+    package var instances: [InstanceStatus]
+}
+
+/// How one DB instance is.
+package struct InstanceStatus: Codable, Sendable {
+    package enum Phase: String, Codable, Sendable {
+        /// The process has just started.
+        case starting
+        /// The driver takes the epoch and recovers the volume.
+        case attaching
+        /// The engine's files are being made.
+        case creating
+        /// The engine replays its log.
+        case recovering
+        /// Connections are accepted.
+        case available
+        /// A clean shutdown is under way.
+        case stopping
+        case stopped
+        /// The last attempt failed (`reason`); the next one comes after a back-off.
+        case failed
+    }
+
+    package var id: String
+    package var cluster: String
+    package var phase: Phase
+    package var enginePid: Int32?
+    package var url: String
+    /// What is wrong, or what it waits for.
+    package var reason: String?
+    /// What it does at the moment.
+    package var progress: String?
+    /// How often the engine was started again since the process began.
+    package var restarts: Int
+    /// From the engine's end to the next accepted connection, milliseconds, the last time.
+    package var lastRecoveryMilliseconds: Int?
+    /// Whether the volume is known to be filled.
+    package var created: Bool
+    package var driver: DriverStatus?
+}

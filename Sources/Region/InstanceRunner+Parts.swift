@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Engines
+internal import Foundation
+internal import Glibc
+internal import Keyring
+internal import Logging
+internal import Synchronization
+internal import VolumeDriver
+internal import VolumeModel
+
+extension InstanceRunner {
+    var isStopping: Bool { state.withLock { $0.isStopping } }
+
+    func enter(_ phase: InstanceStatus.Phase) {
+        state.withLock { if !$0.isStopping { $0.phase = phase } }
+    }
+
+    /// Sleeps, but not past the wish to stop.
+    func pause(_ duration: Duration) {
+        let end = ContinuousClock.now + duration
+        while ContinuousClock.now < end && !isStopping { usleep(10_000) }
+    }
+
+    func driverConfiguration() throws -> DriverConfiguration {
+        let account = role.engine.account
+        var configuration = DriverConfiguration(
+            volume: try RoleConfiguration.volume(role.volume), instance: role.id, directory: role.directory,
+            mode: role.localAt.map { .local(at: $0 == 0 ? nil : LSN($0)) } ?? .writer)
+        configuration.groupBytes = role.groupBytes
+        configuration.chunkBytes = role.chunkBytes
+        configuration.cacheBytesMax = role.cacheBytesMax
+        if let account { configuration.owner = (account.uid, account.gid) }
+        configuration.local = PostgresEngine.localNames
+        configuration.nodes = try role.nodes.map(RoleConfiguration.node)
+        return configuration
+    }
+
+    func mount(_ attachment: Attachment) -> EngineMount {
+        EngineMount(
+            root: attachment.root,
+            environment: [
+                "LD_PRELOAD": shim, "BOREALIS_RING": attachment.ringPath, "BOREALIS_ROOT": attachment.root,
+                "BOREALIS_LOCAL": PostgresEngine.localNames.joined(separator: ":"),
+                "BOREALIS_DOORBELL_FD": "\(attachment.doorbell)",
+            ], doorbell: attachment.doorbell)
+    }
+
+    /// Ends every process that an engine of this instance left, whoever its parent is now.
+    func killLeftovers() throws {
+        let ring = state.withLock { $0.ring }
+        let count = try EngineProcesses(directory: role.directory, ring: ring, account: role.engine.account).killAll()
+        if count > 0 { logger.info("killed what an engine left", metadata: ["processes": "\(count)"]) }
+    }
+
+    /// Removes the local copy of the volume. No engine runs and no driver is attached.
+    func removeCache() throws {
+        try? FileManager.default.removeItem(atPath: "\(role.directory)/volume")
+        guard !FileManager.default.fileExists(atPath: "\(role.directory)/volume") else {
+            throw RegionError("cannot remove \(role.directory)/volume", remedy: "check its owner")
+        }
+        state.withLock { $0.dropsCache = false }
+    }
+
+    /// The last line of a log that says something, for a message.
+    func lastLine(of path: String) -> String {
+        guard let file = FileHandle(forReadingAtPath: path) else { return "no log" }
+        defer { try? file.close() }
+        let size = (try? file.seekToEnd()) ?? 0
+        try? file.seek(toOffset: size > 4096 ? size - 4096 : 0)
+        let text = String(decoding: (try? file.readToEnd()) ?? Data(), as: UTF8.self)
+        let lines = text.split(separator: "\n").filter { !$0.allSatisfy(\.isWhitespace) }
+        let telling = lines.last { $0.contains("FATAL") || $0.contains("PANIC") || $0.contains("error:") } ?? lines.last
+        return telling.map(String.init) ?? "no log"
+    }
+}

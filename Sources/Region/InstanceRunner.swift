@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Engines
+internal import Foundation
+internal import Glibc
+package import Keyring
+package import Logging
+internal import Synchronization
+package import VolumeDriver
+internal import VolumeModel
+
+/// Keeps one DB instance running: a driver attached to the volume, and the engine on it.
+///
+/// One thread owns the sequence, and is the parent of the engine:
+///
+///     attach ─▶ (empty volume: create, new ring) ─▶ start engine ─▶ wait for its end ─▶ kill what is left of it
+///       ▲                                               ▲                                   │
+///       │ driver failed, or the cache is dropped        └──── new ring on the same volume ◀─┤
+///       └───────────────────────────────────────────────────────────────────────────────────┘
+///
+/// Rules: no process of an engine outlives its ring; an engine is never started on a used ring; when the driver cannot go
+/// on, the engine is killed at once, because nothing that it does can be acknowledged any more. Whatever fails is tried
+/// again after a back-off.
+package final class InstanceRunner: Sendable {
+    /// How long an engine may take to shut down before it is told to quit, and then before it is killed.
+    private static let stopMilliseconds = 60_000
+    private static let quitMilliseconds = 5_000
+
+    struct State {
+        var phase = InstanceStatus.Phase.starting
+        var reason: String?
+        var progress: String?
+        var process: ChildProcess?
+        var enginePid: Int32?
+        var ring: String?
+        var driver: VolumeDriver?
+        var driverFailure: String?
+        var isStopping = false
+        var dropsCache = false
+        var restarts = 0
+        var lostAt: ContinuousClock.Instant?
+        var lastRecovery: Int?
+        var created: Bool
+        var isIncomplete = false
+    }
+
+    let role: RoleConfiguration.Instance
+    let engine: any EngineAdapter
+    let access: StorageAccess
+    let keys: any VolumeKeySource
+    let shim: String
+    let logger: Logger
+    let state: Mutex<State>
+    private let ended = DispatchSemaphore(value: 0)
+    private let onIncomplete: @Sendable () -> Void
+
+    /// - Parameters:
+    ///   - shim: the installed shim library
+    ///   - onIncomplete: called once when the volume's creation was interrupted, so that it needs a fresh volume
+    package init(
+        role: RoleConfiguration.Instance, access: StorageAccess, keys: any VolumeKeySource, shim: String, logger: Logger,
+        onIncomplete: @escaping @Sendable () -> Void
+    ) {
+        self.role = role
+        self.access = access
+        self.keys = keys
+        self.shim = shim
+        self.logger = logger
+        self.onIncomplete = onIncomplete
+        engine = PostgresEngine(role.engine)
+        state = Mutex(State(created: !role.mayCreate))
+        if Milestone.volumeFilled.isReached(by: role) { state.withLock { $0.created = true } }
+    }
+
+    package func start() {
+        Thread.detachNewThread { [self] in
+            run()
+            state.withLock { if $0.phase != .failed { $0.phase = .stopped } }
+            ended.signal()
+        }
+    }
+
+    /// Shuts the engine down and detaches. Blocks until that is done or its time limit has passed.
+    package func stop() {
+        let process = state.withLock { state in
+            state.isStopping = true
+            state.phase = .stopping
+            return state.process
+        }
+        process?.signal(engine.stopSignal)
+        // Without an engine there is only an attach or a detach to wait for, which may wait for a quorum for ever.
+        let patience = process == nil ? 10_000 : Self.stopMilliseconds
+        guard ended.wait(timeout: .now() + .milliseconds(patience)) != .success else { return }
+        logger.warning("the instance did not stop in time", metadata: ["instance": "\(role.id)"])
+        state.withLock { $0.process }?.signal(engine.quitSignal)
+        guard ended.wait(timeout: .now() + .milliseconds(Self.quitMilliseconds)) != .success else { return }
+        state.withLock { $0.process }?.signal(SIGKILL)
+        _ = ended.wait(timeout: .now() + .milliseconds(Self.quitMilliseconds))
+    }
+
+    /// SIGKILL for the engine's first process; the rest of them follow as soon as its end is seen.
+    package func crashEngine() throws -> Int32 {
+        guard let pid = state.withLock({ $0.enginePid }), let process = state.withLock({ $0.process }) else {
+            throw RegionError("\(role.id) has no engine running", remedy: "wait until `borealis status` says available")
+        }
+        process.signal(SIGKILL)
+        return pid
+    }
+
+    /// Stops the engine, throws the local cache away and attaches again. Returns at once.
+    package func dropCache() {
+        let process = state.withLock { state in
+            state.dropsCache = true
+            return state.process
+        }
+        process?.signal(engine.stopSignal)
+    }
+
+    package func status() -> InstanceStatus {
+        let (now, driver) = state.withLock { ($0, $0.driver) }
+        let facts = driver?.status()
+        return InstanceStatus(
+            id: role.id, cluster: role.cluster, phase: now.phase, enginePid: now.enginePid, url: engine.url,
+            reason: now.reason, progress: now.progress, restarts: now.restarts, lastRecoveryMilliseconds: now.lastRecovery,
+            created: now.created, driver: facts)
+    }
+
+    // MARK: - The sequence
+
+    private func run() {
+        var backoff = Backoff()
+        while !isStopping {
+            let began = ContinuousClock.now
+            do {
+                try runAttachment()
+            } catch {
+                logger.error("the instance failed", metadata: ["instance": "\(role.id)", "error": "\(error)"])
+                state.withLock { state in
+                    state.phase = state.isStopping ? .stopping : .failed
+                    state.reason = "\(error)"
+                }
+                if state.withLock({ $0.isIncomplete }) { return onIncomplete() }
+            }
+            if state.withLock({ $0.dropsCache }) { continue }
+            pause(backoff.delay(afterRunOf: began.duration(to: .now)))
+        }
+    }
+
+    /// From attach to detach. Returns when the instance stops or its cache is to be dropped; throws to be tried again.
+    private func runAttachment() throws {
+        enter(.attaching)
+        try killLeftovers()
+        if state.withLock({ $0.dropsCache }) { try removeCache() }
+        let driver = try VolumeDriver(driverConfiguration(), storage: access, keys: keys, logger: logger)
+        state.withLock { state in
+            state.driver = driver
+            state.driverFailure = nil
+        }
+        if role.localAt == nil, !state.withLock({ $0.created }), !Milestone.volumeMade.isReached(by: role) {
+            state.withLock { $0.progress = "making the volume on its six nodes" }
+            try driver.createVolume()
+            try Milestone.volumeMade.reach(role)
+        }
+        var attachment = try driver.attach { text in self.state.withLock { $0.progress = text } }
+        watch(driver)
+        defer {
+            try? killLeftovers()
+            driver.detach()
+        }
+        attachment = try createIfNeeded(attachment, driver)
+        var backoff = Backoff()
+        while !isStopping {
+            let began = ContinuousClock.now
+            enter(.recovering)
+            let exit = try runEngine(attachment)
+            if let failure = state.withLock({ $0.driverFailure }) {
+                throw RegionError("the volume's driver stopped: \(failure)", remedy: "it is attached again by itself")
+            }
+            if isStopping || state.withLock({ $0.dropsCache }) { return }
+            let last = lastLine(of: "\(role.engine.directory)/postgres.log")
+            logger.warning("the engine ended", metadata: ["instance": "\(role.id)", "exit": "\(exit)", "log": "\(last)"])
+            state.withLock { state in
+                state.restarts += 1
+                state.reason = "the engine ended with \(exit): \(last)"
+            }
+            pause(backoff.delay(afterRunOf: began.duration(to: .now)))
+            if !isStopping { attachment = try driver.reattachAfterEngineExit() }
+        }
+    }
+
+    private func createIfNeeded(_ attachment: Attachment, _ driver: VolumeDriver) throws -> Attachment {
+        if state.withLock({ $0.created }) {
+            guard attachment.isEmpty else { return attachment }
+            throw RegionError("the volume \(role.volume) is empty although it was filled", remedy: "restore the storage nodes' directories")
+        }
+        guard attachment.isEmpty else {
+            state.withLock { $0.isIncomplete = true }
+            throw RegionError("the creation of \(role.cluster) was interrupted", remedy: "it starts again on a fresh volume by itself")
+        }
+        enter(.creating)
+        try engine.prepare()
+        let exit = try spawnAndWait(try engine.creation(mount(attachment)), ring: attachment.ringPath)
+        try killLeftovers()
+        guard exit == .code(0) else {
+            let last = lastLine(of: "\(role.engine.directory)/initdb.log")
+            throw RegionError("initdb ended with \(exit): \(last)", remedy: "read \(role.engine.directory)/initdb.log")
+        }
+        try Milestone.volumeFilled.reach(role)
+        state.withLock { $0.created = true }
+        return try driver.reattachAfterEngineExit()
+    }
+
+    private func runEngine(_ attachment: Attachment) throws -> ChildProcess.Exit {
+        try engine.prepare()
+        engine.removeStaleLock(root: attachment.root)
+        defer {
+            state.withLock { state in
+                state.enginePid = nil
+                state.lostAt = .now
+                if !state.isStopping { state.phase = .recovering }
+            }
+        }
+        let exit = try spawnAndWait(engine.launch(mount(attachment)), ring: attachment.ringPath) { process in
+            state.withLock { $0.enginePid = process.pid }
+            Thread.detachNewThread { [self] in watchHealth(of: process, root: attachment.root) }
+        }
+        try killLeftovers()
+        return exit
+    }
+
+    private func spawnAndWait(
+        _ launch: Launch, ring: String, started: (ChildProcess) -> Void = { _ in }
+    ) throws -> ChildProcess.Exit {
+        let process = try ChildProcess.spawn(launch)
+        let mustStop = state.withLock { state in
+            state.process = process
+            state.ring = ring
+            return state.isStopping || state.dropsCache || state.driverFailure != nil
+        }
+        defer { state.withLock { $0.process = nil } }
+        started(process)
+        if mustStop { process.signal(SIGKILL) }
+        try verifyShim(process)
+        return process.wait()
+    }
+
+    /// Kills a program that runs without the shim: nothing it writes would be in the volume.
+    private func verifyShim(_ process: ChildProcess) throws {
+        for _ in 0..<1000 {
+            if process.poll() != nil || EngineProcesses.hasMapped(process.pid, suffix: "/\(ShimLibrary.name)") { return }
+            usleep(2000)
+        }
+        process.signal(SIGKILL)
+        process.wait()
+        throw RegionError("the engine started without the shim \(shim)", remedy: "check that its account can read that file")
+    }
+
+    // MARK: - Watching
+
+    private func watch(_ driver: VolumeDriver) {
+        Thread.detachNewThread { [self] in
+            let reason = driver.waitUntilFailed()
+            let process = state.withLock { state -> ChildProcess? in
+                guard state.driver === driver, !state.isStopping else { return nil }
+                state.driverFailure = reason
+                return state.process
+            }
+            process?.signal(SIGKILL)
+        }
+    }
+
+    private func watchHealth(of process: ChildProcess, root: String) {
+        while process.poll() == nil {
+            switch engine.readiness(root: root, timeoutMilliseconds: 5000) {
+            case .ready:
+                becomeAvailable(process)
+                for _ in 0..<50 where process.poll() == nil { usleep(100_000) }
+            case .notYet(let text), .silent(let text):
+                state.withLock { state in
+                    guard state.process === process else { return }
+                    if state.phase == .available { state.reason = "the engine does not answer: \(text)" }
+                    state.progress = text
+                }
+                usleep(5_000)
+            }
+        }
+    }
+
+    private func becomeAvailable(_ process: ChildProcess) {
+        state.withLock { state in
+            guard state.process === process, !state.isStopping else { return }
+            if state.phase != .available, let lost = state.lostAt {
+                state.lastRecovery = Int(lost.duration(to: .now) / .milliseconds(1))
+            }
+            state.phase = .available
+            state.reason = nil
+            state.progress = nil
+        }
+    }
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Keyring
+package import VolumeModel
+
+/// A DB cluster as the metadata store knows it.
+package struct ClusterRecord: Sendable {
+    /// Whether its volume has been filled.
+    package enum State: String, Sendable {
+        /// Not yet, or not completely.
+        case creating
+        case available
+    }
+    package var id: String
+    package var engine: String
+    package var volume: VolumeID
+    package var state: State
+    package var host: String
+    package var port: Int
+    package var superuser: String
+    /// Sealed under the key provider, bound to the cluster's id.
+    package var password: WrappedKey
+}
+
+package struct VolumeRecord: Sendable {
+    package var id: VolumeID
+    package var groupBytes: UInt64
+    package var chunkBytes: UInt64
+    package var dataKey: WrappedKey
+}
+
+package struct InstanceRecord: Sendable {
+    package var id: String
+    package var cluster: String
+}
+
+/// A storage node, and where the process that hosts it listens.
+package struct NodeRecord: Sendable {
+    package var id: NodeID
+    package var role: String
+    package var host: String
+    package var port: Int
+}
+
+/// A protection group's six segments.
+package struct GroupRecord: Sendable, Equatable {
+    package var volume: VolumeID
+    package var group: GroupID
+    package var membership: Membership
+
+    package init(volume: VolumeID, group: GroupID, membership: Membership) {
+        self.volume = volume
+        self.group = group
+        self.membership = membership
+    }
+}

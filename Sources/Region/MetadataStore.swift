@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Foundation
+internal import GRDB
+internal import Glibc
+package import Keyring
+package import VolumeModel
+
+/// The region's desired state in SQLite: clusters, volumes with their wrapped keys, instances, nodes, protection groups.
+///
+/// Only the supervisor writes it. It holds no secret in the clear: data keys and passwords are sealed by the key provider.
+/// The schema only grows, by migrations that are never changed once released.
+package final class MetadataStore: Sendable {
+    private let database: DatabaseQueue
+
+    package init(path: String) throws {
+        do {
+            var configuration = Configuration()
+            configuration.busyMode = .timeout(5)
+            configuration.prepareDatabase { db in try db.execute(sql: "PRAGMA synchronous = FULL") }
+            let fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+            if fd >= 0 { close(fd) }
+            database = try DatabaseQueue(path: path, configuration: configuration)
+            try Self.migrator.migrate(database)
+            chmod(path, 0o600)
+        } catch {
+            throw RegionError("cannot open the metadata \(path): \(error)", remedy: "check its owner and the free space, or restore it")
+        }
+        if try database.read({ try Self.migrator.hasBeenSuperseded($0) }) {
+            throw RegionError("the metadata \(path) is of a newer borealis", remedy: "use the newer borealis that wrote it")
+        }
+    }
+
+    private static var migrator: DatabaseMigrator {
+        var migrator = DatabaseMigrator()
+        migrator.registerMigration("1") { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+                    CREATE TABLE volume (
+                        id TEXT PRIMARY KEY, groupBytes INTEGER NOT NULL, chunkBytes INTEGER NOT NULL,
+                        dataKey BLOB NOT NULL, created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP) STRICT;
+                    CREATE TABLE cluster (
+                        id TEXT PRIMARY KEY, engine TEXT NOT NULL, volume TEXT NOT NULL REFERENCES volume (id),
+                        state TEXT NOT NULL, host TEXT NOT NULL, port INTEGER NOT NULL, superuser TEXT NOT NULL,
+                        password BLOB NOT NULL, created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP) STRICT;
+                    CREATE TABLE engineSetting (
+                        cluster TEXT NOT NULL REFERENCES cluster (id), name TEXT NOT NULL, value TEXT NOT NULL,
+                        PRIMARY KEY (cluster, name)) STRICT;
+                    CREATE TABLE instance (id TEXT PRIMARY KEY, cluster TEXT NOT NULL REFERENCES cluster (id)) STRICT;
+                    CREATE TABLE node (
+                        id TEXT PRIMARY KEY, role TEXT NOT NULL, host TEXT NOT NULL, port INTEGER NOT NULL) STRICT;
+                    CREATE TABLE protectionGroup (
+                        volume TEXT NOT NULL REFERENCES volume (id), number INTEGER NOT NULL,
+                        membershipEpoch INTEGER NOT NULL, sets TEXT NOT NULL, PRIMARY KEY (volume, number)) STRICT;
+                    """)
+        }
+        return migrator
+    }
+
+    // MARK: - Settings
+
+    package func setting(_ name: String) throws -> String? {
+        try database.read { try String.fetchOne($0, sql: "SELECT value FROM setting WHERE name = ?", arguments: [name]) }
+    }
+
+    package func set(_ name: String, to value: String) throws {
+        try database.write {
+            try $0.execute(sql: "INSERT OR REPLACE INTO setting (name, value) VALUES (?, ?)", arguments: [name, value])
+        }
+    }
+
+    // MARK: - Volumes
+
+    package func volumes() throws -> [VolumeRecord] {
+        try database.read { db in
+            try Row.fetchAll(db, sql: "SELECT id, groupBytes, chunkBytes, dataKey FROM volume ORDER BY id").map { row in
+                VolumeRecord(
+                    id: try Self.volume(row["id"]), groupBytes: UInt64(bitPattern: row["groupBytes"] as Int64),
+                    chunkBytes: UInt64(bitPattern: row["chunkBytes"] as Int64), dataKey: try Self.decode(row["dataKey"]))
+            }
+        }
+    }
+
+    package func insert(_ volume: VolumeRecord) throws {
+        try database.write { try Self.insert(volume, $0) }
+    }
+
+    private static func insert(_ volume: VolumeRecord, _ db: Database) throws {
+        try db.execute(
+            sql: "INSERT INTO volume (id, groupBytes, chunkBytes, dataKey) VALUES (?, ?, ?, ?)",
+            arguments: [
+                "\(volume.id)", Int64(bitPattern: volume.groupBytes), Int64(bitPattern: volume.chunkBytes),
+                try JSONEncoder().encode(volume.dataKey),
+            ])
+    }
+
+    /// Stores a data key that was wrapped again.
+    package func update(dataKey: WrappedKey, of volume: VolumeID) throws {
+        try database.write {
+            try $0.execute(
+                sql: "UPDATE volume SET dataKey = ? WHERE id = ?", arguments: [try JSONEncoder().encode(dataKey), "\(volume)"])
+        }
+    }
+
+    // MARK: - Clusters
+
+    package func clusters() throws -> [ClusterRecord] {
+        try database.read { db in
+            try Row.fetchAll(db, sql: "SELECT * FROM cluster ORDER BY id").map { row in
+                ClusterRecord(
+                    id: row["id"], engine: row["engine"], volume: try Self.volume(row["volume"]),
+                    state: ClusterRecord.State(rawValue: row["state"]) ?? .creating, host: row["host"], port: row["port"],
+                    superuser: row["superuser"], password: try Self.decode(row["password"]))
+            }
+        }
+    }
+
+    /// Adds a cluster with its volume and its first instance, or nothing.
+    package func insert(_ cluster: ClusterRecord, volume: VolumeRecord, instance: InstanceRecord) throws {
+        try database.write { db in
+            try Self.insert(volume, db)
+            try db.execute(
+                sql: """
+                    INSERT INTO cluster (id, engine, volume, state, host, port, superuser, password)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                    """,
+                arguments: [
+                    cluster.id, cluster.engine, "\(cluster.volume)", cluster.state.rawValue, cluster.host, cluster.port,
+                    cluster.superuser, try JSONEncoder().encode(cluster.password),
+                ])
+            try db.execute(
+                sql: "INSERT INTO instance (id, cluster) VALUES (?, ?)", arguments: [instance.id, instance.cluster])
+        }
+    }
+
+    package func setState(_ state: ClusterRecord.State, cluster: String) throws {
+        try database.write {
+            try $0.execute(sql: "UPDATE cluster SET state = ? WHERE id = ?", arguments: [state.rawValue, cluster])
+        }
+    }
+
+    package func setPort(_ port: Int, cluster: String) throws {
+        try database.write {
+            try $0.execute(sql: "UPDATE cluster SET port = ? WHERE id = ?", arguments: [port, cluster])
+        }
+    }
+
+    /// Points a cluster that was never completely created at a fresh volume. The old one stays known, with its key.
+    package func replaceVolume(of cluster: String, with volume: VolumeRecord) throws {
+        try database.write { db in
+            try Self.insert(volume, db)
+            try db.execute(
+                sql: "UPDATE cluster SET volume = ? WHERE id = ? AND state = 'creating'", arguments: ["\(volume.id)", cluster])
+        }
+    }
+
+    /// Stores a password that was wrapped again.
+    package func update(password: WrappedKey, of cluster: String) throws {
+        try database.write {
+            try $0.execute(
+                sql: "UPDATE cluster SET password = ? WHERE id = ?", arguments: [try JSONEncoder().encode(password), cluster])
+        }
+    }
+
+    package func engineSettings(cluster: String) throws -> [String: String] {
+        try database.read { db in
+            let rows = try Row.fetchAll(
+                db, sql: "SELECT name, value FROM engineSetting WHERE cluster = ?", arguments: [cluster])
+            return Dictionary(uniqueKeysWithValues: rows.map { ($0["name"] as String, $0["value"] as String) })
+        }
+    }
+
+    package func setEngineSetting(_ name: String, to value: String, cluster: String) throws {
+        try database.write {
+            try $0.execute(
+                sql: "INSERT OR REPLACE INTO engineSetting (cluster, name, value) VALUES (?, ?, ?)",
+                arguments: [cluster, name, value])
+        }
+    }
+
+    package func instances() throws -> [InstanceRecord] {
+        try database.read { db in
+            try Row.fetchAll(db, sql: "SELECT id, cluster FROM instance ORDER BY id").map {
+                InstanceRecord(id: $0["id"], cluster: $0["cluster"])
+            }
+        }
+    }
+
+    // MARK: - Nodes and protection groups
+
+    package func nodes() throws -> [NodeRecord] {
+        try database.read { db in
+            try Row.fetchAll(db, sql: "SELECT id, role, host, port FROM node ORDER BY id").map { row in
+                guard let id = NodeID(row["id"] as String) else { throw Self.damaged("the node \(row["id"] as String)") }
+                return NodeRecord(id: id, role: row["role"], host: row["host"], port: row["port"])
+            }
+        }
+    }
+
+    package func save(_ nodes: [NodeRecord]) throws {
+        try database.write { db in
+            for node in nodes {
+                try db.execute(
+                    sql: "INSERT OR REPLACE INTO node (id, role, host, port) VALUES (?, ?, ?, ?)",
+                    arguments: ["\(node.id)", node.role, node.host, node.port])
+            }
+        }
+    }
+
+    package func groups(of volume: VolumeID) throws -> [GroupRecord] {
+        try database.read { db in
+            let rows = try Row.fetchAll(
+                db, sql: "SELECT * FROM protectionGroup WHERE volume = ? ORDER BY number", arguments: ["\(volume)"])
+            return try rows.map { row in
+                let names = try JSONDecoder().decode([[String]].self, from: Data((row["sets"] as String).utf8))
+                let membership = Membership(
+                    epoch: MembershipEpoch(row["membershipEpoch"]), sets: names.map { $0.compactMap { NodeID($0) } })
+                return GroupRecord(volume: volume, group: GroupID(row["number"]), membership: membership)
+            }
+        }
+    }
+
+    /// Records a group, unless a newer membership of it is known already.
+    package func save(_ group: GroupRecord) throws {
+        let names = group.membership.sets.map { $0.map { "\($0)" } }
+        let sets = String(decoding: try JSONEncoder().encode(names), as: UTF8.self)
+        try database.write {
+            try $0.execute(
+                sql: """
+                    INSERT INTO protectionGroup (volume, number, membershipEpoch, sets) VALUES (?, ?, ?, ?)
+                    ON CONFLICT (volume, number) DO UPDATE SET membershipEpoch = excluded.membershipEpoch, sets = excluded.sets
+                    WHERE excluded.membershipEpoch > membershipEpoch
+                    """,
+                arguments: ["\(group.volume)", group.group.value, group.membership.epoch.value, sets])
+        }
+    }
+
+    // MARK: - Values
+
+    private static func volume(_ text: String) throws -> VolumeID {
+        guard let id = VolumeID(text: text) else { throw damaged("the volume \(text)") }
+        return id
+    }
+
+    private static func decode(_ data: Data) throws -> WrappedKey { try JSONDecoder().decode(WrappedKey.self, from: data) }
+
+    private static func damaged(_ what: String) -> RegionError {
+        RegionError("the metadata names \(what), which cannot be", remedy: "restore it from a backup")
+    }
+}
+
+extension VolumeID {
+    /// Reads `vol-` and hexadecimal digits, as `description` writes them.
+    package init?(text: String) {
+        guard text.hasPrefix("vol-"), let value = UInt64(text.dropFirst(4), radix: 16) else { return nil }
+        self.init(value)
+    }
+}

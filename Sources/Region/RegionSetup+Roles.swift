@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Engines
+internal import Foundation
+internal import Keyring
+internal import VolumeModel
+
+extension RegionSetup {
+    /// The settings of every process of the region, storage first.
+    func roles() throws -> [RoleConfiguration] {
+        var roles: [RoleConfiguration] = []
+        let nodes = Dictionary(grouping: try metadata.nodes(), by: \.role)
+        for (role, hosted) in nodes.sorted(by: { $0.key < $1.key }) {
+            var configuration = try base(role)
+            configuration.storage = RoleConfiguration.Storage(
+                directory: directory.storage(role), nodes: hosted.map { "\($0.id)" }, listenHost: hosted[0].host,
+                listenPort: hosted[0].port, journalBytes: options.journalBytes)
+            try directory.make(directory.storage(role), mode: 0o700)
+            roles.append(configuration)
+        }
+        guard options.demo else { return roles }
+        for instance in try metadata.instances() {
+            let settings = try self.instance(instance)
+            switch layout {
+            case .compact: roles[0].instances.append(settings)
+            case .zones:
+                var configuration = try base("instance-\(instance.id)")
+                configuration.instances = [settings]
+                roles.append(configuration)
+            }
+        }
+        return roles
+    }
+
+    /// A process that opens a copy-on-write mount of a cluster's volume.
+    func mount(_ order: VolumeOrder, role: String) throws -> RoleConfiguration {
+        guard let record = try metadata.instances().first(where: { $0.cluster == order.cluster }), let path = order.directory
+        else { throw RegionError("there is no cluster \(order.cluster)", remedy: "see `borealis status`") }
+        var settings = try instance(record)
+        settings.id = role
+        settings.directory = path
+        settings.localAt = order.at ?? 0
+        settings.mayCreate = false
+        settings.engine.directory = "\(path)/engine"
+        settings.engine.port = try order.port ?? Ports.choose(except: [])
+        guard Ports.isFree(settings.engine.port) else {
+            throw RegionError("port \(settings.engine.port) is in use", remedy: "choose another with --port")
+        }
+        if let account, let obstacle = account.obstacle(on: path) {
+            throw RegionError("the account \(account.name) cannot enter \(obstacle)", remedy: "choose another --directory")
+        }
+        try directory.make(path, mode: 0o711)
+        var configuration = try base(role)
+        configuration.instances = [settings]
+        configuration.adminSocket = directory.socket(role)
+        return configuration
+    }
+
+    private func base(_ role: String) throws -> RoleConfiguration {
+        let nodes = Dictionary(grouping: try metadata.nodes(), by: \.role)
+        let peers = nodes.sorted { $0.key < $1.key }.map { _, hosted in
+            RoleConfiguration.Peer(nodes: hosted.map { "\($0.id)" }, host: hosted[0].host, port: hosted[0].port)
+        }
+        return RoleConfiguration(
+            role: role, storage: nil, instances: [], peers: peers,
+            tls: try authority.identity(role: role, hosts: [RegionDefaults.host, "localhost"]), keyring: directory.keyring,
+            keys: try metadata.volumes().map { RoleConfiguration.Key(volume: "\($0.id)", wrapped: $0.dataKey) },
+            adminSocket: directory.socket(role), lock: "\(directory.run)/\(role).lock", failureFile: directory.failure(role),
+            shim: directory.shim, logLevel: options.logLevel ?? "info")
+    }
+
+    private func instance(_ record: InstanceRecord) throws -> RoleConfiguration.Instance {
+        guard let cluster = try metadata.clusters().first(where: { $0.id == record.cluster }),
+            let volume = try metadata.volumes().first(where: { $0.id == cluster.volume })
+        else { throw RegionError("the metadata is incomplete", remedy: "restore it from a backup") }
+        let path = directory.instance(record.id)
+        try directory.make(path, mode: 0o711)
+        let password = try keyring.unwrap(cluster.password, context: Secret.context(cluster: cluster.id))
+        return RoleConfiguration.Instance(
+            id: record.id, cluster: cluster.id, volume: "\(cluster.volume)", directory: path, groupBytes: volume.groupBytes,
+            chunkBytes: volume.chunkBytes, cacheBytesMax: try metadata.setting("cacheBytes").flatMap { UInt64($0) }.flatMap { $0 == 0 ? nil : $0 },
+            nodes: try metadata.nodes().map { "\($0.id)" },
+            engine: EngineSettings(
+                engine: cluster.engine, binaries: binaries, account: account, directory: "\(path)/engine", host: cluster.host,
+                port: cluster.port, superuser: cluster.superuser, password: Secret.text(password),
+                overrides: try metadata.engineSettings(cluster: cluster.id)), localAt: nil,
+            mayCreate: cluster.state == .creating)
+    }
+}

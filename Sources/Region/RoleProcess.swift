@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Foundation
+internal import Glibc
+internal import Keyring
+package import Logging
+internal import StorageNode
+internal import Synchronization
+internal import VolumeDriver
+internal import VolumeModel
+
+/// One process of a region: storage nodes, DB instances, or (layout compact) both, as its configuration says.
+///
+/// Start: lock, keys, storage nodes, instances, admin socket. Stop, on SIGTERM, SIGINT or the command `stop`: instances
+/// first, because their engines still need the nodes, then the nodes.
+package final class RoleProcess: Sendable {
+    /// Exit codes that mean something to the supervisor; any other means: try again.
+    package enum ExitCode {
+        /// A volume's creation was interrupted: it needs a fresh one.
+        package static let incomplete: Int32 = 79
+    }
+
+    private let configuration: RoleConfiguration
+    private let logger: Logger
+    private let host: StorageHost?
+    private let instances: [InstanceRunner]
+    private let started = ContinuousClock.now
+    private let exitCode = Atomic<Int32>(0)
+
+    /// Runs until told to stop. Returns the exit code.
+    ///
+    /// - Parameter started: called once the admin socket answers
+    package static func run(
+        configurationPath: String, logger: Logger, started: () -> Void = {}
+    ) throws -> Int32 {
+        // Blocked in the first thread before there is a second, so that all inherit it and only `sigwait` takes them.
+        let signals = SignalWaiter([SIGTERM, SIGINT])
+        let configuration = try RoleConfiguration.load(configurationPath)
+        unlink(configuration.failureFile)
+        do {
+            return try serve(configuration, logger: logger, until: signals, started: started)
+        } catch {
+            try? PrivateFile.write(Data("\(error)".utf8), to: configuration.failureFile)
+            throw error
+        }
+    }
+
+    private static func serve(
+        _ configuration: RoleConfiguration, logger: Logger, until signals: SignalWaiter, started: () -> Void
+    ) throws -> Int32 {
+        // A process of this role that was killed a moment ago may still be on its way out.
+        guard case .held(let lock) = try FileLock.acquire(configuration.lock, waitMilliseconds: 10_000) else {
+            throw RegionError("another process has the role \(configuration.role)", remedy: "stop it first")
+        }
+        var logger = logger
+        logger.logLevel = Logger.Level(rawValue: configuration.logLevel) ?? .info
+        logger[metadataKey: "role"] = "\(configuration.role)"
+        let process = try RoleProcess(configuration, logger: logger)
+        try process.host?.start()
+        for instance in process.instances { instance.start() }
+        let server = try AdminServer(path: configuration.adminSocket) { [process] request, emit in
+            try process.answer(request, emit: emit)
+        }
+        logger.info("started")
+        started()
+        let signal = signals.wait()
+        logger.info("stopping", metadata: ["signal": "\(signal)"])
+        process.stop()
+        server.stop()
+        return withExtendedLifetime(lock) { process.exitCode.load(ordering: .acquiring) }
+    }
+
+    private init(_ configuration: RoleConfiguration, logger: Logger) throws {
+        self.configuration = configuration
+        self.logger = logger
+        let keys = try configuration.volumeKeys()
+        let peers = try configuration.peerAddresses()
+        var host: StorageHost?
+        if let storage = configuration.storage {
+            var settings = StorageHostConfiguration(
+                directory: storage.directory, nodes: try storage.nodes.map(RoleConfiguration.node), peers: peers,
+                listenHost: storage.listenHost, listenPort: storage.listenPort, security: configuration.security)
+            if let bytes = storage.journalBytes { settings.tailBytesMax = bytes }
+            host = try StorageHost(settings, keys: keys, logger: logger)
+        }
+        self.host = host
+        // With every node in this process there is no network between the driver and its six copies.
+        let nodes = Set(peers.flatMap(\.nodes))
+        let hosted = Set(try configuration.storage?.nodes.map(RoleConfiguration.node) ?? [])
+        let access: StorageAccess =
+            if let host, hosted == nodes { .inProcess(host) } else { .remote(peers, configuration.security) }
+        instances = configuration.instances.map { role in
+            InstanceRunner(role: role, access: access, keys: keys, shim: configuration.shim, logger: logger) {
+                kill(getpid(), SIGTERM)
+            }
+        }
+    }
+
+    private func stop() {
+        let done = DispatchGroup()
+        for instance in instances {
+            done.enter()
+            Thread.detachNewThread {
+                instance.stop()
+                done.leave()
+            }
+        }
+        done.wait()
+        for instance in instances where instance.isIncomplete {
+            exitCode.store(ExitCode.incomplete, ordering: .releasing)
+            let reason = instance.status().reason ?? ""
+            try? PrivateFile.write(Data(reason.utf8), to: configuration.failureFile)
+        }
+        host?.stop()
+    }
+
+    // MARK: - Requests
+
+    private func answer(_ request: AdminRequest, emit: (AdminReply) -> Bool) throws -> AdminReply {
+        var reply = AdminReply(ok: true)
+        switch request.command {
+        case .status: reply.process = status()
+        case .stop: kill(getpid(), SIGTERM)
+        case .fault:
+            guard let fault = request.fault else { throw Self.unclear }
+            reply.note = try inject(fault)
+        case .volume:
+            guard let order = request.volume else { throw Self.unclear }
+            reply.note = try perform(order, emit: emit)
+        case .rotateKeys, .mount: throw Self.unclear
+        }
+        return reply
+    }
+
+    private static let unclear = RegionError("the request is not for this process", remedy: "ask the region's socket")
+
+    private func status() -> ProcessStatus {
+        ProcessStatus(
+            role: configuration.role, pid: getpid(), uptimeSeconds: started.duration(to: .now) / .seconds(1),
+            nodes: host?.status() ?? [], instances: instances.map { $0.status() })
+    }
+
+    private func inject(_ fault: FaultOrder) throws -> String? {
+        if fault.kind == .crashWriter {
+            guard let writer = instances.first else { throw Self.unclear }
+            return "SIGKILL sent to the engine, process \(try writer.crashEngine())"
+        }
+        guard let host else { throw Self.unclear }
+        switch fault.kind {
+        case .killNode: try host.inject(.killNode(try RoleConfiguration.node(fault.node ?? "")))
+        case .startNode: try host.inject(.startNode(try RoleConfiguration.node(fault.node ?? "")))
+        case .heal: try host.inject(.heal)
+        case .slowDisk: try host.inject(.slowDisk(milliseconds: fault.milliseconds ?? 0))
+        case .corrupt: try host.inject(.corrupt(try RoleConfiguration.node(fault.node ?? ""), blocks: fault.blocks ?? 1))
+        case .partition:
+            let nodes = host.configuration.nodes.filter { $0.zoneName == fault.zone }
+            try host.inject(.isolate(nodes))
+        case .killAZ, .crashWriter: throw Self.unclear
+        }
+        return nil
+    }
+
+    private func perform(_ order: VolumeOrder, emit: (AdminReply) -> Bool) throws -> String? {
+        guard let instance = instances.first(where: { $0.role.cluster == order.cluster }) else { throw Self.unclear }
+        guard order.action != .detachCache else {
+            instance.dropCache()
+            return "the local cache of \(instance.role.id) is dropped; blocks come back from the storage nodes as they are touched"
+        }
+        let inspector = VolumeInspector(
+            volume: try RoleConfiguration.volume(instance.role.volume), access: instance.access, keys: instance.keys)
+        try inspector.perform(order) { emit(.line($0)) } progress: { emit(.progress($0)) }
+        return nil
+    }
+}
+
+extension InstanceRunner {
+    package var isIncomplete: Bool { state.withLock { $0.isIncomplete } }
+}

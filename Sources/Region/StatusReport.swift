@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import StorageNode
+package import VolumeDriver
+
+/// What `borealis status --json` prints. Scripts rely on the names here; fields are added, never changed.
+///
+/// Optional values that the shape promises are written as null, not left out.
+package struct StatusReport: Codable, Sendable {
+    package struct Cluster: Codable, Sendable {
+        package var id: String
+        package var engine: String
+        /// `available`, `starting`, `attaching`, `creating`, `recovering`, `waiting` (no write quorum), `stopping`, `failed`.
+        package var status: String
+        /// The volume durable LSN; null while it is not known.
+        package var vdl: UInt64?
+        package var writer: Instance?
+        package var readers: [Instance]
+        package var volume: String
+        package var epoch: UInt32?
+        /// Why it is not available, or what commits wait for.
+        package var reason: String?
+        package var driver: DriverStatus?
+    }
+
+    package struct Instance: Codable, Sendable {
+        package var id: String
+        /// The engine's first process; null while there is none.
+        package var pid: Int32?
+        package var url: String
+        package var lagMs: Int?
+        package var restarts: Int?
+        package var lastRecoveryMs: Int?
+    }
+
+    package struct Node: Codable, Sendable {
+        package var id: String
+        package var az: String
+        /// The process that hosts it; null while there is none.
+        package var pid: Int32?
+        /// `up`, `down`, `full` or `failed`.
+        package var state: String
+        package var scl: UInt64?
+        package var reason: String?
+        package var detail: NodeStatus?
+    }
+
+    package struct Process: Codable, Sendable {
+        package var role: String
+        package var pid: Int32?
+        package var state: String
+        package var restarts: Int
+        package var reason: String?
+        package var residentBytes: UInt64?
+    }
+
+    package var clusters: [Cluster]
+    package var nodes: [Node]
+    package var processes: [Process]
+    package var layout: String
+    package var directory: String
+    package var uptimeSeconds: Double
+    /// Faults that were injected and not healed.
+    package var faults: [String]
+
+    /// Whether every cluster accepts connections.
+    package var isAvailable: Bool { clusters.allSatisfy { $0.status == "available" } }
+}
+
+extension StatusReport.Cluster {
+    private enum CodingKeys: CodingKey { case id, engine, status, vdl, writer, readers, volume, epoch, reason, driver }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(id, forKey: .id)
+        try container.encode(engine, forKey: .engine)
+        try container.encode(status, forKey: .status)
+        try container.encode(vdl, forKey: .vdl)
+        try container.encode(writer, forKey: .writer)
+        try container.encode(readers, forKey: .readers)
+        try container.encode(volume, forKey: .volume)
+        try container.encodeIfPresent(epoch, forKey: .epoch)
+        try container.encodeIfPresent(reason, forKey: .reason)
+        try container.encodeIfPresent(driver, forKey: .driver)
+    }
+}
+
+extension StatusReport.Instance {
+    private enum CodingKeys: CodingKey { case id, pid, url, lagMs, restarts, lastRecoveryMs }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(id, forKey: .id)
+        try container.encode(pid, forKey: .pid)
+        try container.encode(url, forKey: .url)
+        try container.encodeIfPresent(lagMs, forKey: .lagMs)
+        try container.encodeIfPresent(restarts, forKey: .restarts)
+        try container.encodeIfPresent(lastRecoveryMs, forKey: .lastRecoveryMs)
+    }
+}
+
+extension StatusReport.Node {
+    private enum CodingKeys: CodingKey { case id, az, pid, state, scl, reason, detail }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(id, forKey: .id)
+        try container.encode(az, forKey: .az)
+        try container.encode(pid, forKey: .pid)
+        try container.encode(state, forKey: .state)
+        try container.encode(scl, forKey: .scl)
+        try container.encodeIfPresent(reason, forKey: .reason)
+        try container.encodeIfPresent(detail, forKey: .detail)
+    }
+}
+
+extension StatusReport.Process {
+    private enum CodingKeys: CodingKey { case role, pid, state, restarts, reason, residentBytes }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(role, forKey: .role)
+        try container.encode(pid, forKey: .pid)
+        try container.encode(state, forKey: .state)
+        try container.encode(restarts, forKey: .restarts)
+        try container.encodeIfPresent(reason, forKey: .reason)
+        try container.encodeIfPresent(residentBytes, forKey: .residentBytes)
+    }
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Glibc
+internal import Logging
+internal import Synchronization
+internal import VolumeModel
+
+/// Real faults on real processes.
+///
+/// In the layout zones a zone is a process, and losing it is SIGKILL and no restart until `heal`. In the layout compact the
+/// zones share a process, so that a zone is lost by stopping its nodes inside it; the answer says so.
+extension Supervisor {
+    /// Returns a remark for the user.
+    func inject(_ fault: FaultOrder) throws -> String {
+        let note =
+            switch fault.kind {
+            case .killAZ: try killZone(fault)
+            case .killNode: try killNode(fault)
+            case .startNode: try startNode(fault)
+            case .heal: try heal()
+            case .slowDisk: try slowDisk(fault)
+            case .corrupt: try corrupt(fault)
+            case .partition: try partition(fault)
+            case .crashWriter: try crashWriter()
+            }
+        switch fault.kind {
+        case .heal, .crashWriter, .corrupt, .startNode: break
+        case .killAZ, .killNode, .slowDisk, .partition: faults.withLock { $0.texts.append(fault.text) }
+        }
+        logger.warning("fault injected", metadata: ["fault": "\(fault.text)"])
+        return note
+    }
+
+    private func killZone(_ fault: FaultOrder) throws -> String {
+        let zone = try checked(zone: fault.zone)
+        switch setup.layout {
+        case .zones:
+            let keeper = try keeper(ofZone: zone)
+            let pid = keeper.pid
+            keeper.hold(by: fault.text)
+            return "SIGKILL sent to \(keeper.role), process \(pid.map(String.init) ?? "none"); it stays down until `borealis fault heal`"
+        case .compact:
+            let nodes = try stopNodes(ofZone: zone)
+            return "the nodes \(nodes.joined(separator: ", ")) are stopped inside the storage process: "
+                + "with the layout compact, zones share it (use --layout zones for a zone that is a process)"
+        }
+    }
+
+    private func killNode(_ fault: FaultOrder) throws -> String {
+        let (node, keeper) = try checked(node: fault.node)
+        try tell(keeper, FaultOrder(.killNode, node: node))
+        faults.withLock { $0.nodesDown.append(node) }
+        return "node \(node) is stopped without a flush; it stays down until `borealis fault heal`"
+    }
+
+    private func startNode(_ fault: FaultOrder) throws -> String {
+        let (node, keeper) = try checked(node: fault.node)
+        try tell(keeper, FaultOrder(.startNode, node: node))
+        faults.withLock { state in
+            state.nodesDown.removeAll { $0 == node }
+            state.texts.removeAll { $0 == FaultOrder(.killNode, node: node).text }
+        }
+        return "node \(node) is started"
+    }
+
+    /// Undoes everything that can be undone; what is corrupt is repaired by the nodes themselves.
+    private func heal() throws -> String {
+        for keeper in keepers { keeper.release() }
+        let down = faults.withLock { state in
+            defer { state = Faults() }
+            return state.nodesDown
+        }
+        for keeper in keepers where isStorage(keeper) && keeper.pid != nil { try tell(keeper, FaultOrder(.heal)) }
+        for node in down {
+            let (_, keeper) = try checked(node: node)
+            if keeper.pid != nil { try tell(keeper, FaultOrder(.startNode, node: node)) }
+        }
+        return "all zones and nodes are started, disks and network are as they were"
+    }
+
+    private func slowDisk(_ fault: FaultOrder) throws -> String {
+        let zone = try checked(zone: fault.zone)
+        guard let milliseconds = fault.milliseconds, (0...60_000).contains(milliseconds) else {
+            throw RegionError("the delay is out of range", remedy: "give --ms a number from 0 to 60000")
+        }
+        let keeper = try keeper(ofZone: zone)
+        try tell(keeper, FaultOrder(.slowDisk, zone: zone, milliseconds: milliseconds))
+        return setup.layout == .zones
+            ? "each flush of zone \(zone) takes \(milliseconds) ms longer"
+            : "each flush takes \(milliseconds) ms longer, for all zones: with the layout compact they share one journal device"
+    }
+
+    private func corrupt(_ fault: FaultOrder) throws -> String {
+        let (node, keeper) = try checked(node: fault.node)
+        guard let blocks = fault.blocks, blocks > 0 else {
+            throw RegionError("the number of blocks is out of range", remedy: "give --blocks a number from 1")
+        }
+        try tell(keeper, FaultOrder(.corrupt, node: node, blocks: blocks))
+        return "bits are flipped in \(blocks) blocks of node \(node)"
+    }
+
+    private func partition(_ fault: FaultOrder) throws -> String {
+        let zone = try checked(zone: fault.zone)
+        try tell(try keeper(ofZone: zone), FaultOrder(.partition, zone: zone))
+        return "the nodes of zone \(zone) run, but hear and are heard by nobody until `borealis fault heal`"
+    }
+
+    private func crashWriter() throws -> String {
+        for keeper in keepers where keeper.pid != nil {
+            let client = AdminClient(path: directory.socket(keeper.role))
+            guard let process = try? client.send(AdminRequest(.status), timeoutSeconds: 2).process, !process.instances.isEmpty
+            else { continue }
+            return try client.send(AdminRequest(.fault, fault: FaultOrder(.crashWriter))).note ?? "done"
+        }
+        throw RegionError("there is no writer", remedy: "see `borealis status`")
+    }
+
+    // MARK: - Helpers
+
+    private func stopNodes(ofZone zone: String) throws -> [String] {
+        let nodes = try setup.metadata.nodes().filter { $0.id.zoneName == zone }.map { "\($0.id)" }
+        let keeper = try keeper(ofZone: zone)
+        for node in nodes { try tell(keeper, FaultOrder(.killNode, node: node)) }
+        faults.withLock { $0.nodesDown += nodes }
+        return nodes
+    }
+
+    private func isStorage(_ keeper: ChildKeeper) -> Bool { keeper.role.hasPrefix("storage") }
+
+    private func tell(_ keeper: ChildKeeper, _ fault: FaultOrder) throws {
+        guard keeper.pid != nil else {
+            throw RegionError("the process \(keeper.role) is down", remedy: "bring it back with `borealis fault heal`")
+        }
+        _ = try AdminClient(path: directory.socket(keeper.role)).send(AdminRequest(.fault, fault: fault), timeoutSeconds: 30)
+    }
+
+    private func keeper(ofZone zone: String) throws -> ChildKeeper {
+        let role = try setup.metadata.nodes().first { $0.id.zoneName == zone }?.role
+        guard let keeper = keepers.first(where: { $0.role == role }) else {
+            throw RegionError("there is no zone \(zone)", remedy: "the zones are a, b and c")
+        }
+        return keeper
+    }
+
+    private func checked(zone: String?) throws -> String {
+        guard let zone, RegionDefaults.zones.contains(zone) else {
+            throw RegionError("there is no zone \(zone ?? "")", remedy: "the zones are a, b and c")
+        }
+        return zone
+    }
+
+    private func checked(node: String?) throws -> (String, ChildKeeper) {
+        guard let node, let record = try setup.metadata.nodes().first(where: { "\($0.id)" == node }),
+            let keeper = keepers.first(where: { $0.role == record.role })
+        else { throw RegionError("there is no node \(node ?? "")", remedy: "`borealis status` lists them") }
+        return (node, keeper)
+    }
+}

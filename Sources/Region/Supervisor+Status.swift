@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Foundation
+internal import Logging
+internal import StorageNode
+internal import Synchronization
+internal import VolumeModel
+
+extension Supervisor {
+    /// What each process says of itself, with the supervisor's own view of those that say nothing.
+    package func status() -> StatusReport {
+        let answers = processes()
+        return StatusReport(
+            clusters: clusters(answers), nodes: nodes(answers), processes: ownProcess() + keepers.map(process),
+            layout: setup.layout.rawValue, directory: directory.path, uptimeSeconds: uptime / .seconds(1),
+            faults: faults.withLock { $0.texts })
+    }
+
+    /// The answers of the processes that run and answer, by role.
+    func processes() -> [String: ProcessStatus] {
+        var answers: [String: ProcessStatus] = [:]
+        for keeper in keepers where keeper.pid != nil {
+            let client = AdminClient(path: directory.socket(keeper.role))
+            answers[keeper.role] = try? client.send(AdminRequest(.status), timeoutSeconds: 2).process
+        }
+        return answers
+    }
+
+    func instances() -> [InstanceStatus] { processes().values.flatMap(\.instances) }
+
+    private func clusters(_ answers: [String: ProcessStatus]) -> [StatusReport.Cluster] {
+        guard setup.options.demo, let records = try? setup.metadata.clusters() else { return [] }
+        let instances = answers.values.flatMap(\.instances)
+        return records.map { record in
+            let writer = instances.first { $0.cluster == record.id }
+            return StatusReport.Cluster(
+                id: record.id, engine: record.engine, status: Self.status(writer), vdl: writer?.driver?.reportVDL,
+                writer: writer.map {
+                    StatusReport.Instance(
+                        id: $0.id, pid: $0.enginePid, url: $0.url, restarts: $0.restarts,
+                        lastRecoveryMs: $0.lastRecoveryMilliseconds)
+                }, readers: [], volume: "\(record.volume)", epoch: writer?.driver?.reportEpoch,
+                reason: reason(writer), driver: writer?.driver)
+        }
+    }
+
+    private static func status(_ writer: InstanceStatus?) -> String {
+        guard let writer else { return "starting" }
+        if writer.phase == .available && writer.driver?.reportWaiting != nil { return "waiting" }
+        return writer.phase.rawValue
+    }
+
+    private func reason(_ writer: InstanceStatus?) -> String? {
+        guard let writer else { return keepers.compactMap(\.reason).first }
+        if writer.phase == .available { return writer.driver?.reportWaiting ?? writer.reason }
+        return writer.reason ?? writer.progress
+    }
+
+    private func nodes(_ answers: [String: ProcessStatus]) -> [StatusReport.Node] {
+        guard let records = try? setup.metadata.nodes() else { return [] }
+        return records.map { record in
+            let keeper = keepers.first { $0.role == record.role }
+            let detail = answers[record.role]?.nodes.first { $0.reportID == "\(record.id)" }
+            return StatusReport.Node(
+                id: "\(record.id)", az: record.id.zoneName, pid: keeper?.pid, state: detail?.reportState ?? "down",
+                scl: detail?.reportSCL, reason: detail?.reason ?? (detail == nil ? keeper?.reason : nil), detail: detail)
+        }
+    }
+
+    private func ownProcess() -> [StatusReport.Process] {
+        let pid = ProcessInfo.processInfo.processIdentifier
+        return [
+            StatusReport.Process(
+                role: "supervisor", pid: pid, state: "running", restarts: 0, residentBytes: Self.residentBytes(pid))
+        ]
+    }
+
+    private func process(_ keeper: ChildKeeper) -> StatusReport.Process {
+        let pid = keeper.pid
+        return StatusReport.Process(
+            role: keeper.role, pid: pid, state: pid != nil ? "running" : keeper.heldBy != nil ? "held" : "restarting",
+            restarts: keeper.restarts, reason: keeper.reason, residentBytes: pid.flatMap(Self.residentBytes))
+    }
+
+    /// The second field of /proc/PID/statm, in pages.
+    private static func residentBytes(_ pid: Int32) -> UInt64? {
+        let text = (try? String(contentsOfFile: "/proc/\(pid)/statm", encoding: .utf8)) ?? ""
+        let fields = text.split(separator: " ")
+        return fields.count > 1 ? UInt64(fields[1]).map { $0 * UInt64(NSPageSize()) } : nil
+    }
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Engines
+internal import Foundation
+internal import Glibc
+package import Logging
+internal import Synchronization
+internal import VolumeModel
+
+/// Runs a region on one machine: sets the directory up, keeps the processes of the layout running, answers on the admin
+/// socket.
+///
+/// It owns the directory's lock and the metadata; it is on no data path. When it dies, its processes die with it.
+package final class Supervisor: Sendable {
+    /// A cluster's instance may have to write a last checkpoint.
+    private static let instanceStopSeconds = 90
+    private static let storageStopSeconds = 30
+
+    let directory: DataDirectory
+    let setup: RegionSetup
+    let keepers: [ChildKeeper]
+    let logger: Logger
+    /// Faults in force, as text, and the nodes they keep down.
+    let faults = Mutex(Faults())
+    private let lock: FileLock
+    private let server: Mutex<AdminServer?> = Mutex(nil)
+    private let started = ContinuousClock.now
+    private let isStopping = Atomic<Bool>(false)
+    private let mounts = Atomic<Int>(0)
+
+    struct Faults {
+        var texts: [String] = []
+        var nodesDown: [String] = []
+    }
+
+    /// Takes the directory and prepares it. Throws an error that says what to do.
+    package init(
+        _ options: UpOptions, executable: String, environment: [String: String], logger: Logger
+    ) throws {
+        directory = DataDirectory(path: options.directory)
+        self.logger = logger
+        if !FileManager.default.fileExists(atPath: directory.path) { try directory.make(directory.path, mode: 0o711) }
+        switch try FileLock.acquire(directory.lock) {
+        case .held(let lock): self.lock = lock
+        case .busy(let pid):
+            throw RegionError(
+                "already running (pid \(pid.map(String.init) ?? "unknown"))",
+                remedy: "stop it with `borealis down`, or choose another directory with --data")
+        }
+        setup = try RegionSetup(options, directory: directory, executable: executable, environment: environment)
+        keepers = try Self.makeKeepers(setup, executable: executable, environment: environment, logger: logger)
+    }
+
+    private static func makeKeepers(
+        _ setup: RegionSetup, executable: String, environment: [String: String], logger: Logger
+    ) throws -> [ChildKeeper] {
+        try setup.roles().map { role in
+            try role.save(to: setup.directory.configuration(role.role))
+            let subcommand = role.storage == nil ? "instance" : "storage"
+            var launch = Launch(
+                path: executable, arguments: [subcommand, "--config", setup.directory.configuration(role.role)],
+                environment: environment.filter { !$0.key.hasPrefix("PG") })
+            launch.outputFile = setup.directory.log(role.role)
+            launch.directory = setup.directory.path
+            let clusters = role.instances.map(\.cluster)
+            return ChildKeeper(
+                role: role.role, launch: launch, failureFile: role.failureFile, logger: logger
+            ) { exit in
+                guard exit == .code(RoleProcess.ExitCode.incomplete) else { return }
+                do {
+                    for cluster in clusters { try setup.replaceIncompleteVolume(of: cluster) }
+                    try setup.saveRoles()
+                } catch {
+                    logger.error("cannot replace an incomplete volume", metadata: ["error": "\(error)"])
+                }
+            }
+        }
+    }
+
+    /// Starts every process and the admin socket.
+    package func start() throws {
+        let server = try AdminServer(path: directory.regionSocket) { [self] request, emit in try answer(request, emit: emit) }
+        self.server.withLock { $0 = server }
+        for keeper in keepers { keeper.start() }
+        Thread.detachNewThread { [self] in noteCreation() }
+    }
+
+    /// Stops the instances, then the storage processes, then the socket.
+    package func stop() {
+        isStopping.store(true, ordering: .releasing)
+        let instances = keepers.filter { $0.role.hasPrefix("instance") }
+        Self.each(instances) { $0.stop(timeoutSeconds: Self.instanceStopSeconds) }
+        let seconds = instances.isEmpty ? Self.instanceStopSeconds : Self.storageStopSeconds
+        Self.each(keepers.filter { !$0.role.hasPrefix("instance") }) { $0.stop(timeoutSeconds: seconds) }
+        server.withLock { $0 }?.stop()
+    }
+
+    private static func each(_ keepers: [ChildKeeper], _ body: @escaping @Sendable (ChildKeeper) -> Void) {
+        let done = DispatchGroup()
+        for keeper in keepers {
+            done.enter()
+            Thread.detachNewThread {
+                body(keeper)
+                done.leave()
+            }
+        }
+        done.wait()
+    }
+
+    var uptime: Duration { started.duration(to: .now) }
+
+    /// Moves the fact that a volume was filled from the instance into the metadata.
+    private func noteCreation() {
+        while !isStopping.load(ordering: .acquiring) {
+            do {
+                let waiting = try setup.metadata.clusters().filter { $0.state == .creating }
+                guard !waiting.isEmpty else { return }
+                for cluster in waiting where instances().contains(where: { $0.cluster == cluster.id && $0.created }) {
+                    try setup.metadata.setState(.available, cluster: cluster.id)
+                    try setup.saveRoles()
+                }
+            } catch {
+                logger.error("cannot note that a cluster was created", metadata: ["error": "\(error)"])
+            }
+            usleep(500_000)
+        }
+    }
+
+    // MARK: - Requests
+
+    private func answer(_ request: AdminRequest, emit: (AdminReply) -> Bool) throws -> AdminReply {
+        var reply = AdminReply(ok: true)
+        switch request.command {
+        case .status: reply.region = status()
+        case .stop: kill(getpid(), SIGTERM)
+        case .fault:
+            guard let fault = request.fault else { throw Self.unclear }
+            reply.note = try inject(fault)
+        case .volume:
+            guard let order = request.volume else { throw Self.unclear }
+            reply.note = try client(forInstanceOf: order.cluster)
+                .send(request, timeoutSeconds: 3600) { _ = emit($0) }.note
+        case .rotateKeys:
+            let version = try setup.rotateKeys()
+            try setup.saveRoles()
+            reply.note = "the master key has version \(version) now; all data keys are wrapped under it"
+        case .mount:
+            guard let order = request.volume else { throw Self.unclear }
+            let role = "mount-\(mounts.add(1, ordering: .relaxed).newValue)-\(getpid())"
+            let configuration = try setup.mount(order, role: role)
+            let path = directory.configuration(role)
+            try configuration.save(to: path)
+            reply.path = path
+        }
+        return reply
+    }
+
+    private static let unclear = RegionError("the request lacks what it is about", remedy: "use the same borealis on both sides")
+
+    private func client(forInstanceOf cluster: String) throws -> AdminClient {
+        for keeper in keepers where keeper.pid != nil {
+            let client = AdminClient(path: directory.socket(keeper.role))
+            let process = try? client.send(AdminRequest(.status), timeoutSeconds: 2).process
+            if let process, process.instances.contains(where: { $0.cluster == cluster }) { return client }
+        }
+        throw RegionError("no running process has the cluster \(cluster)", remedy: "see `borealis status`")
+    }
+}
+
+extension RegionSetup {
+    /// Writes the settings of every process, for its next start.
+    func saveRoles() throws {
+        for role in try roles() { try role.save(to: directory.configuration(role.role)) }
+    }
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Glibc
+internal import NIOCore
+
+/// Small POSIX helpers; each reports errno rather than throwing where a caller wants to go on.
+
+func makeDirectory(_ path: String) throws(StorageFailure) {
+    var built = path.hasPrefix("/") ? "/" : ""
+    for part in path.split(separator: "/") {
+        built += built.isEmpty || built.hasSuffix("/") ? part : "/" + part
+        guard mkdir(built, 0o700) == 0 || errno == EEXIST else {
+            throw StorageFailure("create directory", path: built, errno: errno)
+        }
+    }
+}
+
+/// Names in a directory, sorted, without the dot entries.
+func listDirectory(_ path: String) throws(StorageFailure) -> [String] {
+    guard let stream = opendir(path) else { throw StorageFailure("list", path: path, errno: errno) }
+    defer { closedir(stream) }
+    var names: [String] = []
+    while let entry = readdir(stream) {
+        let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        if name != "." && name != ".." { names.append(name) }
+    }
+    return names.sorted()
+}
+
+func readFile(_ path: String) throws(StorageFailure) -> ByteBuffer {
+    let fd = open(path, O_RDONLY | O_CLOEXEC)
+    guard fd >= 0 else { throw StorageFailure("open", path: path, errno: errno) }
+    defer { close(fd) }
+    var info = stat()
+    guard fstat(fd, &info) == 0 else { throw StorageFailure("stat", path: path, errno: errno) }
+    var buffer = ByteBuffer()
+    buffer.reserveCapacity(Int(info.st_size))
+    while true {
+        let failure = buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: 1 << 20) { space in
+            max(0, read(fd, space.baseAddress!, space.count))
+        }
+        if failure <= 0 { break }
+    }
+    guard buffer.readableBytes == Int(info.st_size) else { throw StorageFailure("read", path: path, errno: EIO) }
+    return buffer
+}
+
+func syncDirectory(_ path: String) -> Int32 {
+    let fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard fd >= 0 else { return errno }
+    defer { close(fd) }
+    return fsync(fd) == 0 ? 0 : errno
+}

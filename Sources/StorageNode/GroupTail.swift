@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Keyring
+internal import LayerCore
+package import NIOCore
+internal import SegmentCore
+internal import Synchronization
+package import VolumeModel
+
+/// The payloads of one protection group that are not in layers yet, shared by the host's nodes of the group.
+///
+/// Each node has its own copy in the journal and keeps its own account of what it holds (`SegmentMachine`); in memory one
+/// copy of the bytes serves them all. Sealed payloads are kept as received, opened ones from the first time that a read
+/// or a layer needs them. Thread-safe.
+final class GroupTail: Sendable {
+    private struct State {
+        /// Sealed payloads by the end of their part.
+        var sealed: [UInt64: (header: BatchHeader, payload: ByteBuffer)] = [:]
+        var opened: [UInt64: ByteBuffer] = [:]
+        /// What is indexed: everything after the first and up to the second.
+        var indexedFrom = LSN.zero
+        var indexed = LSN.zero
+        var index = TailIndex()
+        var bytes = 0
+    }
+
+    private let state = Mutex(State())
+    private let sealer: Sealer
+    let volume: VolumeID
+    let group: GroupID
+
+    init(volume: VolumeID, group: GroupID, sealer: Sealer) {
+        self.volume = volume
+        self.group = group
+        self.sealer = sealer
+    }
+
+    /// Sealed bytes held.
+    var bytes: Int { state.withLock { $0.bytes } }
+
+    func add(_ header: BatchHeader, _ payload: ByteBuffer) {
+        state.withLock { state in
+            if state.sealed.updateValue((header, payload), forKey: header.end.value) == nil {
+                state.bytes += payload.readableBytes
+            }
+        }
+    }
+
+    func payload(_ header: BatchHeader) -> ByteBuffer? {
+        state.withLock { state in
+            guard let found = state.sealed[header.end.value], found.header == header else { return nil }
+            return found.payload
+        }
+    }
+
+    /// Forgets an annulled part. It was never durable, so it is not in the index.
+    func discard(_ header: BatchHeader) {
+        state.withLock { state in
+            guard let found = state.sealed[header.end.value], found.header == header else { return }
+            state.sealed[header.end.value] = nil
+            state.opened[header.end.value] = nil
+            state.bytes -= found.payload.readableBytes
+        }
+    }
+
+    /// Forgets what every node of the host has in layers.
+    func drop(upTo lsn: LSN) {
+        state.withLock { state in
+            for (end, part) in state.sealed where end <= lsn.value {
+                state.sealed[end] = nil
+                state.opened[end] = nil
+                state.bytes -= part.payload.readableBytes
+            }
+            state.index.drop(through: lsn)
+        }
+    }
+
+    /// The records of a part, or nil if its payload is missing or does not open.
+    func open(_ header: BatchHeader) -> ByteBuffer? {
+        let (found, known) = state.withLock { ($0.sealed[header.end.value], $0.opened[header.end.value]) }
+        guard let found, found.header == header else { return nil }
+        if let known { return known }
+        guard let plain = sealer.open(found.payload, nonce: .init(of: header), context: header.sealingContext)
+        else { return nil }
+        state.withLock { if $0.sealed[header.end.value] != nil { $0.opened[header.end.value] = plain } }
+        return plain
+    }
+
+    /// An index of the given durable parts, at least. It may hold later ones too; readers say up to where they look.
+    ///
+    /// - Parameters:
+    ///   - history: durable parts in order, as one node holds them
+    ///   - floor: where that node's history starts; an index that starts later is made anew
+    /// - Throws: if a part cannot be opened
+    func index(covering history: [BatchHeader], from floor: LSN) throws(StorageFailure) -> TailIndex {
+        state.withLock { state in
+            if floor < state.indexedFrom || state.indexed == .zero {
+                state.index = TailIndex()
+                state.indexedFrom = floor
+                state.indexed = floor
+            }
+        }
+        for header in history where header.end > state.withLock({ $0.indexed }) {
+            guard let plain = open(header) else {
+                throw StorageFailure("open a log part of \(volume) \(group) at \(header.end)", path: "memory", errno: 5)
+            }
+            state.withLock { state in
+                guard header.end > state.indexed else { return }
+                _ = state.index.append(header, plain)
+                state.indexed = header.end
+            }
+        }
+        return state.withLock { $0.index }
+    }
+}
+
+extension BatchHeader {
+    /// What a part's payload is bound to besides its key.
+    package var sealingContext: ByteBuffer {
+        var context = ByteBuffer()
+        context.writeMultipleIntegers(volume.value, group.value, epoch.value, start.value, end.value, endianness: .little)
+        return context
+    }
+}
+
+extension Sealer.Nonce {
+    /// Unique for a group's key: one writer an epoch, and it seals each end once.
+    package init(of header: BatchHeader) { self.init(header.epoch.value, header.end.value) }
+}
+
+extension Sealer {
+    /// Seals a group's log parts.
+    package init(log group: GroupID, dataKey: DataKey) { self.init(dataKey: dataKey, purpose: "log \(group)") }
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CBorealis
+internal import Glibc
+internal import NIOCore
+internal import SegmentCore
+internal import StorageWire
+internal import Synchronization
+package import VolumeModel
+
+/// The host's log device: one sequence of files that all nodes of the host append to.
+///
+/// Every node has its own checksummed copy of every batch in it; one flush makes all of them durable. A file is filled
+/// with zeros before it is used and reused when its content is in layers, so that a flush writes data only and never
+/// waits for the file system's own journal. A new file starts with each segment's state (`checkpoint`), so that older
+/// files can go as soon as their batches are in layers.
+///
+/// Not thread-safe: the owner (`StorageHost`) calls it under its flush lock.
+package final class Journal {
+    /// The size of one file, bytes.
+    package static let fileBytes = 64 << 20
+    private static let headerBytes = 4096
+
+    private let directory: String
+    private var descriptor: Int32 = -1
+    private var sequence: UInt64 = 0
+    private var offset = 0
+    private let fileBytes: Int
+    private var fronts = ByteBuffer()
+    /// For every live file but the current one, the highest batch end of each segment in it.
+    private var older: [(sequence: UInt64, ends: [SegmentID: LSN])] = []
+    private var currentEnds: [SegmentID: LSN] = [:]
+    private let spares: SpareFiles
+
+    package private(set) var flushes: UInt64 = 0
+    package private(set) var bytesWritten: UInt64 = 0
+    package var files: Int { older.count + 1 }
+
+    package init(directory: String, fileBytes: Int = Journal.fileBytes) throws(StorageFailure) {
+        self.directory = directory
+        self.fileBytes = fileBytes
+        try makeDirectory(directory)
+        spares = SpareFiles(directory: directory, fileBytes: fileBytes)
+    }
+
+    deinit { if descriptor >= 0 { close(descriptor) } }
+
+    // MARK: Start-up
+
+    /// What a replay met besides entries.
+    package struct ReplayReport: Sendable {
+        package var entries = 0
+        package var damaged: [SegmentID] = []
+    }
+
+    /// Hands every sound entry to `body`, oldest file first. Damage in the middle of a file is skipped; what it held is
+    /// missing from the chain and comes back by gossip.
+    package func replay(_ body: (JournalEntry) -> Void) throws(StorageFailure) -> ReplayReport {
+        older = []
+        let report = try scan { entry in
+            sequence = max(sequence, entry.sequence)
+            body(entry.entry)
+        } file: { sequence, ends in
+            older.append((sequence, ends))
+            self.sequence = max(self.sequence, sequence)
+        }
+        return report
+    }
+
+    /// Hands every sound entry to `body` and changes nothing: for a node that starts again while others run.
+    package func scan(_ body: (JournalEntry) -> Void) throws(StorageFailure) -> ReplayReport {
+        try scan({ body($0.entry) }, file: { _, _ in })
+    }
+
+    private func scan(
+        _ body: ((sequence: UInt64, entry: JournalEntry)) -> Void, file: (UInt64, [SegmentID: LSN]) -> Void
+    ) throws(StorageFailure) -> ReplayReport {
+        var report = ReplayReport()
+        for (name, sequence) in try liveFiles() {
+            let path = directory + "/" + name
+            var ends: [SegmentID: LSN] = [:]
+            let content = try readFile(path)
+            var at = Self.headerBytes
+            var last = at
+            while at + JournalEntry.frontBytes <= content.writerIndex {
+                switch JournalEntry.parse(content, at: at, sequence: sequence) {
+                case .entry(let entry, let next):
+                    report.entries += 1
+                    if case .batch(let header, _) = entry.record {
+                        ends[entry.segment] = max(ends[entry.segment] ?? .zero, header.end)
+                    }
+                    body((sequence, entry))
+                    at = next
+                    last = next
+                case .damaged(let segment, let next):
+                    report.damaged.append(segment)
+                    at = next
+                case .nothing:
+                    // A torn tail, or damage with sound entries after it: look for the next entry, but not past a
+                    // stretch that no entry could bridge.
+                    if at - last > JournalEntry.frontMax + JournalEntry.payloadMax { at = content.writerIndex }
+                    at += JournalEntry.alignment
+                }
+            }
+            file(sequence, ends)
+        }
+        return report
+    }
+
+    /// Opens a fresh file to append to. Called once after `replay`, and whenever the current one is full.
+    package func rotate(checkpoint: [JournalEntry]) throws(StorageFailure) {
+        if descriptor >= 0 {
+            older.append((sequence, currentEnds))
+            close(descriptor)
+            descriptor = -1
+        }
+        let next = sequence + 1
+        let path = "\(directory)/\(Self.name(next))"
+        let fd = try spares.take(as: path)
+        var header = ByteBuffer()
+        header.writeMultipleIntegers(JournalEntry.magic, UInt32(1), next, endianness: .little)
+        header.writeRepeatingByte(0, count: Self.headerBytes - header.readableBytes)
+        var failure = write(fd, [header], at: 0)
+        sequence = next
+        currentEnds = [:]
+        descriptor = fd
+        offset = Self.headerBytes
+        if failure == 0 { failure = appendUnflushed(checkpoint) }
+        if failure == 0 { failure = fdatasync(fd) == 0 ? 0 : errno }
+        if failure == 0 { failure = syncDirectory(directory) }
+        guard failure == 0 else { throw StorageFailure("start journal file \(next)", path: path, errno: failure) }
+    }
+
+    // MARK: Appending
+
+    /// Whether the entries fit the current file; if not, `rotate` first.
+    package func fits(_ entries: [JournalEntry]) -> Bool {
+        var bytes = 0
+        for entry in entries { bytes += (entry.payload?.readableBytes ?? 0) + 256 + 4 * entry.record.participants }
+        return offset + bytes <= fileBytes
+    }
+
+    /// Writes and flushes. On failure nothing of it counts: the caller takes the device for failed.
+    package func append(_ entries: [JournalEntry]) throws(StorageFailure) {
+        var failure = appendUnflushed(entries)
+        if failure == 0 { failure = fdatasync(descriptor) == 0 ? 0 : errno }
+        flushes += 1
+        guard failure == 0 else { throw StorageFailure("append to the journal", path: directory, errno: failure) }
+    }
+
+    private func appendUnflushed(_ entries: [JournalEntry]) -> Int32 {
+        fronts.clear()
+        var bounds: [(front: Range<Int>, padding: Int)] = []
+        bounds.reserveCapacity(entries.count)
+        var position = offset
+        for entry in entries {
+            let start = fronts.writerIndex
+            entry.writeFront(to: &fronts, sequence: sequence)
+            let end = fronts.writerIndex
+            let length = end - start + (entry.payload?.readableBytes ?? 0)
+            let padding = (JournalEntry.alignment - length % JournalEntry.alignment) % JournalEntry.alignment
+            bounds.append((start..<end, padding))
+            position += length + padding
+            if case .batch(let header, _) = entry.record {
+                currentEnds[entry.segment] = max(currentEnds[entry.segment] ?? .zero, header.end)
+            }
+        }
+        let failure = write(entries, bounds)
+        if failure == 0 {
+            bytesWritten += UInt64(position - offset)
+            offset = position
+        }
+        return failure
+    }
+
+    /// One gathered write: each entry's front, its payload where it lies, its padding.
+    private func write(_ entries: [JournalEntry], _ bounds: [(front: Range<Int>, padding: Int)]) -> Int32 {
+        var parts: [UnsafeRawPointer?] = []
+        var lengths: [Int] = []
+        parts.reserveCapacity(entries.count * 3)
+        lengths.reserveCapacity(entries.count * 3)
+        let zeros: UInt64 = 0
+        return withUnsafeBytes(of: zeros) { zeros in
+            fronts.withUnsafeReadableBytes { fronts in
+                for (entry, bound) in zip(entries, bounds) {
+                    parts.append(fronts.baseAddress! + bound.front.lowerBound)
+                    lengths.append(bound.front.count)
+                    if let payload = entry.payload {
+                        // The pointer stays valid: `entries` holds the buffer's storage until the write is done.
+                        payload.withUnsafeReadableBytes { bytes in
+                            if bytes.count > 0 {
+                                parts.append(bytes.baseAddress)
+                                lengths.append(bytes.count)
+                            }
+                        }
+                    }
+                    if bound.padding > 0 {
+                        parts.append(zeros.baseAddress)
+                        lengths.append(bound.padding)
+                    }
+                }
+                return bx_pwritev_all(descriptor, parts, lengths, Int32(parts.count), Int64(offset))
+            }
+        }
+    }
+
+    private func write(_ fd: Int32, _ buffers: [ByteBuffer], at offset: Int) -> Int32 {
+        var at = offset
+        for buffer in buffers {
+            let failure = buffer.withUnsafeReadableBytes { bytes -> Int32 in
+                var part: UnsafeRawPointer? = bytes.baseAddress
+                var length = bytes.count
+                return bx_pwritev_all(fd, &part, &length, 1, Int64(at))
+            }
+            if failure != 0 { return failure }
+            at += buffer.readableBytes
+        }
+        return 0
+    }
+
+    // MARK: Recycling
+
+    /// Gives back files whose batches are all in layers.
+    package func recycle(layered: (SegmentID) -> LSN?) {
+        while let oldest = older.first, oldest.ends.allSatisfy({ segment, end in (layered(segment) ?? end) >= end }) {
+            older.removeFirst()
+            spares.give("\(directory)/\(Self.name(oldest.sequence))")
+        }
+    }
+
+    /// Tears off what a power loss may take: everything after a flushed position. For tests of the torn tail.
+    package var position: (sequence: UInt64, offset: Int) { (sequence, offset) }
+
+    private static func name(_ sequence: UInt64) -> String {
+        let digits = String(sequence, radix: 16)
+        return "journal-" + String(repeating: "0", count: 16 - digits.count) + digits
+    }
+
+    private func liveFiles() throws(StorageFailure) -> [(String, UInt64)] {
+        try listDirectory(directory).compactMap { name in
+            guard name.hasPrefix("journal-"), let sequence = UInt64(name.dropFirst(8), radix: 16) else { return nil }
+            return (name, sequence)
+        }.sorted { $0.1 < $1.1 }
+    }
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import LayerCore
+internal import LayerStore
+internal import Logging
+internal import NIOCore
+internal import SegmentCore
+internal import StorageWire
+internal import Synchronization
+internal import VolumeModel
+
+/// The background: the log becomes layers, layers are merged, the journal is recycled.
+extension StorageHost {
+    /// A tail that nobody adds to becomes a layer when the journal has grown to this many files.
+    private static let journalFilesSoft = 8
+
+    func runLayers() {
+        while !isStopping.load(ordering: .acquiring) {
+            let seen = layering.value
+            let keys = state.withLock { state in state.tails.keys.sorted { ($0.volume, $0.group) < ($1.volume, $1.group) } }
+            var total = 0
+            var worked = false
+            let isJournalLong = device.withLock { $0.journal.files } > Self.journalFilesSoft
+            for key in keys {
+                guard let tail = state.withLock({ $0.tails[key] }) else { continue }
+                let bytes = tail.bytes
+                total += bytes
+                tailBytes.store(total, ordering: .relaxed)
+                guard bytes >= configuration.layerBytes || (isJournalLong && bytes > 0) else { continue }
+                if cutLayers(key) { worked = true }
+            }
+            tailBytes.store(keys.reduce(0) { sum, key in sum + (state.withLock { $0.tails[key]?.bytes } ?? 0) }, ordering: .relaxed)
+            if worked {
+                settle()
+                recycleJournal()
+            }
+            layered.signal()
+            if !worked { layering.wait(seen: seen, milliseconds: 250) }
+        }
+    }
+
+    /// One layer for every node's segment of the group. False if none got further.
+    @discardableResult
+    func cutLayers(_ key: GroupKey) -> Bool {
+        var worked = false
+        for node in configuration.nodes {
+            let id = SegmentID(volume: key.volume, group: key.group, node: node)
+            do { if try cutLayer(id) { worked = true } } catch {
+                logger.error("cut a layer", metadata: ["segment": "\(id)", "error": "\(error)"])
+            }
+        }
+        settle()
+        dropTail(key)
+        for node in configuration.nodes { compact(SegmentID(volume: key.volume, group: key.group, node: node)) }
+        return worked
+    }
+
+    private func cutLayer(_ id: SegmentID) throws -> Bool {
+        let found = state.withLock { state -> (HostedSegment, [BatchHeader], LSN)? in
+            guard let segment = state.segments[id], !segment.isCopying, !state.down.contains(id.node) else { return nil }
+            let complete = segment.machine.complete
+            var bytes = 0
+            let history = segment.machine.history(after: segment.machine.floor.lsn, upTo: complete).prefix { header in
+                defer { bytes += Int(header.payloadBytes) }
+                return bytes < 2 * configuration.layerBytes
+            }
+            return (segment, Array(history), complete)
+        }
+        guard let (segment, history, complete) = found, let last = history.last else { return false }
+        // All of the history up to `complete` was taken unless the layer is full.
+        let isWhole = state.withLock { $0.segments[id]?.machine.history(after: last.end, upTo: complete).isEmpty ?? false }
+        let upTo = isWhole ? complete : last.end
+        var batches: [(BatchHeader, ByteBuffer)] = []
+        for header in history {
+            guard let plain = segment.tail.open(header) else {
+                // The bytes are not what was sealed: as if they had never come, and gossip brings them again.
+                state.withLock { state in
+                    segment.tail.discard(header)
+                    withMachine(id, in: &state) { $0.corrupted(end: header.end, into: &$1) }
+                }
+                return false
+            }
+            batches.append((header, plain))
+        }
+        if upTo > segment.layers.layeredLSN { try segment.layers.cut(batches: batches, upTo: upTo) }
+        state.withLock { state in
+            withMachine(id, in: &state) { machine, actions in _ = machine.layered(upTo: upTo, into: &actions) }
+        }
+        return true
+    }
+
+    /// Forgets payloads that every local segment of the group has in layers.
+    private func dropTail(_ key: GroupKey) {
+        let (tail, floor) = state.withLock { state -> (GroupTail?, LSN?) in
+            let floors = configuration.nodes.compactMap { node -> LSN? in
+                if state.down.contains(node) { return nil }
+                return state.segments[SegmentID(volume: key.volume, group: key.group, node: node)]?.machine.floor.lsn
+            }
+            return (state.tails[key], floors.min())
+        }
+        if let tail, let floor { tail.drop(upTo: floor) }
+    }
+
+    /// Merges layers while that is called for.
+    private func compact(_ id: SegmentID) {
+        guard let segment = state.withLock({ $0.segments[id] }), !segment.isCopying else { return }
+        do {
+            // Readers and mounts at older LSNs pin what they may ask for; none are registered yet, so a generous stretch of
+            // history stays readable.
+            let horizon = state.withLock { historyHorizon(id, in: $0) }
+            while try segment.layers.compact(horizon: horizon, pins: []).hasMore, !isStopping.load(ordering: .relaxed) {}
+        } catch {
+            logger.error("merge layers", metadata: ["segment": "\(id)", "error": "\(error)"])
+            if let damage = error as? LayerStoreError { noteDamage(id, damage) }
+        }
+    }
+
+    /// History older than this many log bytes is merged away.
+    private static let historyBytes: UInt64 = 1 << 30
+
+    private func historyHorizon(_ id: SegmentID, in state: borrowing State) -> LSN {
+        let floor = state.segments[id]?.machine.floor.lsn ?? .zero
+        return LSN(floor.value > Self.historyBytes ? floor.value - Self.historyBytes : 0)
+    }
+
+    private func recycleJournal() {
+        let (floors, down) = state.withLock { state in (state.segments.mapValues(\.machine.floor.lsn), state.down) }
+        // The floors just read are on disk: `settle` ran after they were set.
+        device.withLock { device in
+            device.journal.recycle { id in down.contains(id.node) ? .zero : floors[id] }
+        }
+    }
+
+    // MARK: - Damage
+
+    /// Takes a segment whose layers are damaged out of service and has it copied from a peer.
+    func noteDamage(_ id: SegmentID, _ error: LayerStoreError) {
+        switch error {
+        case .damaged, .badManifest: break
+        default: return
+        }
+        logger.error("damaged layer; it is copied from a peer", metadata: ["segment": "\(id)", "error": "\(error)"])
+        let peer = state.withLock { state -> NodeID? in
+            guard state.segments[id] != nil, !(state.segments[id]?.isCopying ?? true) else { return nil }
+            state.damaged[id.node, default: 0] += 1
+            state.segments[id]?.isCopying = true
+            let members = state.segments[id]?.machine.membership.nodes ?? []
+            return members.filter { $0 != id.node && !state.down.contains($0) && !state.isolated.contains($0) }.randomElement()
+        }
+        if let peer { startCopy(id, from: peer) } else { state.withLock { $0.segments[id]?.isCopying = false } }
+    }
+
+    /// Authenticates everything on disk, a segment at a time, slowly and for ever.
+    func runScrub() {
+        while !isStopping.load(ordering: .acquiring) {
+            let ids = state.withLock { state in state.segments.keys.sorted() }
+            for id in ids {
+                for _ in 0..<20 where !isStopping.load(ordering: .acquiring) {
+                    let seen = layered.value
+                    layered.wait(seen: seen, milliseconds: 500)
+                }
+                scrub(id)
+            }
+            if ids.isEmpty {
+                let seen = layered.value
+                layered.wait(seen: seen, milliseconds: 1000)
+            }
+        }
+    }
+
+    /// - Returns: how many layers are damaged
+    @discardableResult
+    package func scrub(_ id: SegmentID) -> Int {
+        guard let segment = state.withLock({ $0.segments[id] }), !segment.isCopying else { return 0 }
+        do {
+            let damage = try segment.layers.scrub()
+            if let first = damage.first {
+                noteDamage(id, .damaged(layer: first.layer.number, chunk: first.chunks.first, what: first.what))
+            }
+            return damage.count
+        } catch {
+            logger.error("scrub", metadata: ["segment": "\(id)", "error": "\(error)"])
+            return 0
+        }
+    }
+}

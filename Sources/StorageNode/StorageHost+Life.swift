@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Foundation
+internal import LayerStore
+internal import Logging
+package import NIOCore
+internal import SegmentCore
+internal import Synchronization
+internal import VolumeModel
+
+/// Start, stop, and what happens every now and then.
+extension StorageHost {
+    /// Replays the journal, opens the port, starts the background work.
+    package func start() throws {
+        let report = try device.withLock { device throws(StorageFailure) in
+            let report = try device.journal.replay { entry in replay(entry) }
+            try rotate(&device)
+            return report
+        }
+        state.withLock { state in
+            for id in state.segments.keys.sorted() { catchUpWithLayers(id, in: &state) }
+        }
+        settle()
+        for id in report.damaged {
+            logger.warning("a batch in the journal is damaged and comes back by gossip", metadata: ["segment": "\(id)"])
+        }
+        logger.info("journal replayed", metadata: ["entries": "\(report.entries)"])
+        let server = try StorageServer(self)
+        self.server.withLock { $0 = server }
+        links.start()
+        startThread("gossip") { [self] in runTicks() }
+        startThread("layers") { [self] in runLayers() }
+        startThread("scrub") { [self] in runScrub() }
+    }
+
+    package func stop() {
+        isStopping.store(true, ordering: .releasing)
+        layering.signal()
+        layered.signal()
+        server.withLock { server in
+            server?.stop()
+            server = nil
+        }
+        links.stop()
+    }
+
+    private func startThread(_ name: String, _ body: @escaping @Sendable () -> Void) {
+        let thread = Thread(block: body)
+        thread.name = name
+        thread.start()
+    }
+
+    /// One journal entry at start-up, or when a stopped node comes back.
+    func replay(_ entry: JournalEntry) {
+        state.withLock { state in
+            guard hosted.contains(entry.segment.node), !state.down.contains(entry.segment.node) else { return }
+            if state.segments[entry.segment] == nil {
+                do {
+                    state.segments[entry.segment] = try makeSegment(entry.segment, in: &state)
+                } catch {
+                    logger.error("open segment", metadata: ["segment": "\(entry.segment)", "error": "\(error)"])
+                    return
+                }
+            }
+            if case .batch(let header, _) = entry.record, let payload = entry.payload {
+                guard header.end > state.segments[entry.segment]?.machine.floor.lsn ?? .zero else { return }
+                state.segments[entry.segment]?.tail.add(header, payload)
+            }
+            state.segments[entry.segment]?.machine.replay(entry.record)
+        }
+    }
+
+    /// Layers that were cut just before a crash may be ahead of what the journal says.
+    func catchUpWithLayers(_ id: SegmentID, in state: inout State) {
+        guard let segment = state.segments[id] else { return }
+        let lsn = segment.layers.layeredLSN
+        if lsn > segment.machine.floor.lsn, lsn <= segment.machine.complete {
+            withMachine(id, in: &state) { machine, actions in _ = machine.layered(upTo: lsn, into: &actions) }
+        }
+    }
+
+    private func runTicks() {
+        while !isStopping.load(ordering: .acquiring) {
+            Thread.sleep(forTimeInterval: 0.1)
+            retryDevice()
+            state.withLock { state in
+                for id in state.segments.keys.sorted() where !state.isolated.contains(id.node) {
+                    var random = state.random
+                    withMachine(id, in: &state) { machine, actions in machine.tick(random: &random, into: &actions) }
+                }
+            }
+            settle()
+        }
+    }
+
+    // MARK: - Status
+
+    package func status() -> [NodeStatus] {
+        let failure = device.withLock { $0.failure }
+        return state.withLock { state in
+            configuration.nodes.map { node in
+                let segments = state.segments.keys.filter { $0.node == node }.sorted().compactMap { id in
+                    state.segments[id].map { segment in
+                        NodeStatus.Segment(
+                            volume: id.volume.description, group: id.group.value, scl: segment.machine.scl.value,
+                            vdl: segment.machine.knownVDL.value, layered: segment.layers.layeredLSN.value,
+                            layers: segment.layers.statistics.layers, bytes: Int64(segment.layers.statistics.bytes),
+                            promised: segment.machine.promised.value,
+                            membership: segment.machine.membership.epoch.value, isMember: segment.machine.isMember)
+                    }
+                }
+                let (condition, reason): (String, String?) =
+                    if state.down.contains(node) {
+                        ("down", "stopped by a fault; `borealis fault heal` starts it")
+                    } else if let failure {
+                        (failure.isFull ? "full" : "failed", failure.description)
+                    } else if state.isolated.contains(node) {
+                        ("up", "cut off by a fault; `borealis fault heal` connects it")
+                    } else {
+                        ("up", nil)
+                    }
+                return NodeStatus(
+                    node: node, state: condition, reason: reason, scl: segments.map(\.scl).max() ?? 0, segments: segments,
+                    damaged: state.damaged[node] ?? 0, repaired: state.repaired[node] ?? 0)
+            }
+        }
+    }
+
+    /// Journal figures for `volume stat`.
+    package func journalStatistics() -> (files: Int, flushes: UInt64, bytes: UInt64) {
+        device.withLock { ($0.journal.files, $0.journal.flushes, $0.journal.bytesWritten) }
+    }
+}
+
+/// What a storage process says of itself over the wire.
+package struct HostInventory: Codable, Sendable {
+    package var nodes: [NodeStatus]
+
+    init(nodes: [NodeStatus]) { self.nodes = nodes }
+
+    package init(decoding buffer: ByteBuffer) throws {
+        self = try JSONDecoder().decode(HostInventory.self, from: Data(buffer.readableBytesView))
+    }
+
+    var encoded: ByteBuffer {
+        get throws { ByteBuffer(bytes: try JSONEncoder().encode(self)) }
+    }
+}

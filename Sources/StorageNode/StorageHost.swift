@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CBorealis
+package import Keyring
+internal import Glibc
+internal import LayerCore
+internal import LayerStore
+package import Logging
+package import NIOCore
+package import SegmentCore
+internal import Synchronization
+package import VolumeModel
+
+/// The storage nodes of one process: their segments, the journal they share, and who they talk to.
+///
+/// A message goes through three steps: under the state lock the segment's machine says what is to be done and what has to
+/// be on disk first; under the device lock everything queued is written and flushed at once, whoever queued it; then the
+/// machines learn what is on disk and the answers go out. A thread that finds its records flushed by another one just goes
+/// on: that is the group commit. Nothing sends while a lock is held.
+package final class StorageHost: Sendable {
+    package typealias ReplySink = @Sendable (SegmentID, SegmentReply, ByteBuffer?) -> Void
+
+    struct GroupKey: Hashable {
+        var volume: VolumeID
+        var group: GroupID
+    }
+
+    struct Queued {
+        var entry: JournalEntry
+        var token: UInt64
+    }
+
+    struct State {
+        var segments: [SegmentID: HostedSegment] = [:]
+        var tails: [GroupKey: GroupTail] = [:]
+        var queue: [Queued] = []
+        var outbox: [Outgoing] = []
+        var sinks: [UInt64: ReplySink] = [:]
+        var lastConnection: UInt64 = 0
+        /// Nodes stopped by a fault, and nodes that nothing reaches.
+        var down: Set<NodeID> = []
+        var isolated: Set<NodeID> = []
+        var damaged: [NodeID: Int] = [:]
+        var repaired: [NodeID: Int] = [:]
+        var scratch: [SegmentAction] = []
+        var random = SystemRandomNumberGenerator()
+    }
+
+    struct Device {
+        var journal: Journal
+        var failure: StorageFailure?
+        var delayMilliseconds = 0
+    }
+
+    package let configuration: StorageHostConfiguration
+    let keys: any VolumeKeySource
+    let logger: Logger
+    let state = Mutex(State())
+    let device: Mutex<Device>
+    let cache: ChunkCache
+    let layering = EventCount()
+    let layered = EventCount()
+    let links: PeerLinks
+    let server = Mutex<StorageServer?>(nil)
+    let isStopping = Atomic<Bool>(false)
+    /// Sealed bytes outside layers, all groups; a hint for back-pressure.
+    let tailBytes = Atomic<Int>(0)
+
+    /// Opens the host's directory; `start` replays it.
+    package init(_ configuration: StorageHostConfiguration, keys: any VolumeKeySource, logger: Logger) throws {
+        self.configuration = configuration
+        self.keys = keys
+        self.logger = logger
+        cache = ChunkCache(bytesMax: 64 << 20)
+        device = Mutex(
+            Device(
+                journal: try Journal(
+                    directory: configuration.directory + "/journal", fileBytes: configuration.journalFileBytes)))
+        links = try PeerLinks(configuration, logger: logger)
+    }
+
+    var hosted: Set<NodeID> { Set(configuration.nodes) }
+
+    // MARK: - Segments
+
+    /// A segment's parts with nothing in them; its layers may hold something from before.
+    func makeSegment(_ id: SegmentID, in state: inout State) throws -> HostedSegment {
+        let key = GroupKey(volume: id.volume, group: id.group)
+        let dataKey = try keys.dataKey(volume: id.volume)
+        let tail =
+            state.tails[key]
+            ?? GroupTail(volume: id.volume, group: id.group, sealer: Sealer(log: id.group, dataKey: dataKey))
+        state.tails[key] = tail
+        let identity = SegmentIdentity(volume: id.volume, group: id.group, node: id.node)
+        let layers = try LayerStore(
+            directory: segmentDirectory(id), identity: identity,
+            sealer: Sealer(dataKey: dataKey, purpose: identity.sealingPurpose), cache: cache)
+        return HostedSegment(
+            machine: SegmentMachine(volume: id.volume, group: id.group, node: id.node), layers: layers, tail: tail)
+    }
+
+    func segmentDirectory(_ id: SegmentID) -> String {
+        "\(configuration.directory)/\(id.node)/\(id.volume)/\(id.group)"
+    }
+
+    // MARK: - Messages
+
+    /// One group's part of a batch and the nodes here that get it.
+    package struct AppendedPart: Sendable {
+        package var header: BatchHeader
+        package var payload: ByteBuffer
+        package var membership: MembershipEpoch
+        package var nodes: [NodeID]
+
+        package init(header: BatchHeader, payload: ByteBuffer, membership: MembershipEpoch, nodes: [NodeID]) {
+            self.header = header
+            self.payload = payload
+            self.membership = membership
+            self.nodes = nodes
+        }
+    }
+
+    /// The commit path: takes a batch's parts, flushes, answers. Blocks for the flush, and before it while too much is
+    /// waiting for layers.
+    package func append(_ parts: [AppendedPart], vdl: LSN, connection: UInt64) {
+        awaitLayers()
+        state.withLock { state in
+            for part in parts {
+                for node in part.nodes where !state.down.contains(node) && !state.isolated.contains(node) {
+                    let id = SegmentID(volume: part.header.volume, group: part.header.group, node: node)
+                    guard state.segments[id] != nil else {
+                        state.outbox.append(
+                            .reply(id, connection: connection, .refused(.noSegment), payload: nil))
+                        continue
+                    }
+                    state.segments[id]?.tail.add(part.header, part.payload)
+                    receive(
+                        id, .append(part.header, vdl: vdl, membership: part.membership), from: .driver(connection),
+                        in: &state)
+                }
+            }
+        }
+        settle()
+    }
+
+    /// Any other message to a segment. `create`: a driver's install makes the segment if the node has none.
+    package func deliver(
+        _ message: SegmentMessage, to id: SegmentID, from peer: Peer, payload: ByteBuffer?, create: Bool
+    ) {
+        state.withLock { state in
+            accept(message, to: id, from: peer, payload: payload, create: create, in: &state)
+        }
+        settle()
+    }
+
+    private func accept(
+        _ message: SegmentMessage, to id: SegmentID, from peer: Peer, payload: ByteBuffer?, create: Bool,
+        in state: inout State
+    ) {
+        guard hosted.contains(id.node), !state.down.contains(id.node), !state.isolated.contains(id.node) else { return }
+        if state.segments[id] == nil {
+            if create, case .install = message {
+                do {
+                    state.segments[id] = try makeSegment(id, in: &state)
+                } catch {
+                    logger.error("create segment", metadata: ["segment": "\(id)", "error": "\(error)"])
+                    return
+                }
+            } else {
+                if case .driver(let connection) = peer {
+                    state.outbox.append(.reply(id, connection: connection, .refused(.noSegment), payload: nil))
+                }
+                return
+            }
+        }
+        if let header = message.part {
+            guard let payload, payload.readableBytes == Int(header.payloadBytes), payload.checksum == header.payloadCRC
+            else {
+                if case .driver(let connection) = peer {
+                    state.outbox.append(.reply(id, connection: connection, .refused(.malformed), payload: nil))
+                }
+                return
+            }
+            state.segments[id]?.tail.add(header, payload)
+        }
+        receive(id, message, from: peer, in: &state)
+    }
+
+    /// Lets a segment's machine decide and files what it wants done.
+    func receive(_ id: SegmentID, _ message: SegmentMessage, from peer: Peer, in state: inout State) {
+        withMachine(id, in: &state) { machine, actions in machine.receive(message, from: peer, into: &actions) }
+    }
+
+    func withMachine(
+        _ id: SegmentID, in state: inout State, _ body: (inout SegmentMachine, inout [SegmentAction]) -> Void
+    ) {
+        var actions = state.scratch
+        state.scratch = []
+        actions.removeAll(keepingCapacity: true)
+        guard state.segments[id] != nil else { return }
+        body(&state.segments[id]!.machine, &actions)
+        for action in actions { perform(action, of: id, in: &state) }
+        state.scratch = actions
+    }
+
+    private func perform(_ action: SegmentAction, of id: SegmentID, in state: inout State) {
+        guard let segment = state.segments[id] else { return }
+        switch action {
+        case .persist(let record, let token):
+            if case .batch(let header, _) = record {
+                let payload = segment.tail.payload(header)
+                state.queue.append(Queued(entry: JournalEntry(segment: id, record: record, payload: payload), token: token))
+            } else {
+                // Promises, tenures and floors are kept twice: a segment whose promise is unreadable is a segment lost.
+                let entry = JournalEntry(segment: id, record: record)
+                state.queue.append(Queued(entry: entry, token: token))
+                state.queue.append(Queued(entry: entry, token: token))
+            }
+        case .reply(let peer, let reply):
+            guard case .driver(let connection) = peer else { return }
+            state.outbox.append(.reply(id, connection: connection, reply, payload: nil))
+        case .send(let node, let message):
+            state.outbox.append(.message(from: id, to: node, message, payload: nil))
+        case .sendBatch(let peer, let header):
+            guard let payload = segment.tail.payload(header) else {
+                withMachine(id, in: &state) { machine, actions in machine.corrupted(end: header.end, into: &actions) }
+                return
+            }
+            switch peer {
+            case .driver(let connection):
+                state.outbox.append(.reply(id, connection: connection, .batch(header), payload: payload))
+            case .node(let node):
+                state.outbox.append(.message(from: id, to: node, .repair(header), payload: payload))
+            }
+        case .discard(let header):
+            let isHeld = configuration.nodes.contains { node in
+                let other = SegmentID(volume: id.volume, group: id.group, node: node)
+                return state.segments[other]?.machine.retained.contains(header) ?? false
+            }
+            if !isHeld { segment.tail.discard(header) }
+        case .needSnapshot(let node, _):
+            guard !segment.isCopying else { return }
+            state.segments[id]?.isCopying = true
+            state.outbox.append(.copy(id, from: node))
+        }
+    }
+
+    // MARK: - Flushing and answering
+
+    /// Flushes what is queued and sends what is due, until there is nothing of either.
+    func settle() {
+        while true {
+            flush()
+            let (outbox, more) = state.withLock { state in
+                let outbox = state.outbox
+                state.outbox = []
+                return (outbox, !state.queue.isEmpty)
+            }
+            for outgoing in outbox { send(outgoing) }
+            if outbox.isEmpty && !more { return }
+            if outbox.isEmpty && more && device.withLock({ $0.failure != nil }) { return }
+        }
+    }
+
+    private func flush() {
+        guard state.withLock({ !$0.queue.isEmpty }) else { return }
+        device.withLock { device in
+            guard device.failure == nil else { return }
+            let queued = state.withLock { state in
+                let queued = state.queue
+                state.queue = []
+                return queued
+            }
+            guard !queued.isEmpty else { return }
+            if device.delayMilliseconds > 0 { usleep(UInt32(device.delayMilliseconds) * 1000) }
+            let entries = queued.map(\.entry)
+            do throws(StorageFailure) {
+                if !device.journal.fits(entries) { try rotate(&device) }
+                try device.journal.append(entries)
+            } catch {
+                device.failure = error
+                logger.critical("the log device failed; its nodes acknowledge nothing", metadata: ["error": "\(error)"])
+                state.withLock { $0.queue.insert(contentsOf: queued, at: 0) }
+                return
+            }
+            state.withLock { state in acknowledge(queued, in: &state) }
+        }
+    }
+
+    private func acknowledge(_ queued: [Queued], in state: inout State) {
+        var index = 0
+        var done: [SegmentID: UInt64] = [:]
+        while index < queued.count {
+            done[queued[index].entry.segment] = queued[index].token
+            index += 1
+        }
+        for id in done.keys.sorted() {
+            withMachine(id, in: &state) { machine, actions in machine.flushed(upTo: done[id] ?? 0, into: &actions) }
+        }
+    }
+
+    /// A new journal file that starts with every segment's state.
+    func rotate(_ device: inout Device) throws(StorageFailure) {
+        let checkpoint = state.withLock { state in
+            state.segments.keys.sorted().flatMap { id in
+                (state.segments[id]?.machine.checkpoint ?? []).flatMap { record in
+                    Array(repeating: JournalEntry(segment: id, record: record), count: 2)
+                }
+            }
+        }
+        try device.journal.rotate(checkpoint: checkpoint)
+    }
+
+    /// After a device failure: a new file, since nothing is known of the tail of the old one, and what waited again.
+    func retryDevice() {
+        let recovered = device.withLock { device -> Bool in
+            guard device.failure != nil else { return false }
+            do throws(StorageFailure) {
+                try rotate(&device)
+                device.failure = nil
+                return true
+            } catch {
+                device.failure = error
+                return false
+            }
+        }
+        if recovered {
+            logger.notice("the log device works again")
+            settle()
+        }
+    }
+
+    private func send(_ outgoing: Outgoing) {
+        switch outgoing {
+        case .reply(let id, let connection, let reply, let payload):
+            state.withLock({ $0.sinks[connection] })?(id, reply, payload)
+        case .message(let from, let node, let message, let payload):
+            let to = SegmentID(volume: from.volume, group: from.group, node: node)
+            if hosted.contains(node) {
+                state.withLock { state in
+                    guard !state.isolated.contains(from.node) else { return }
+                    accept(message, to: to, from: .node(from.node), payload: payload, create: false, in: &state)
+                }
+            } else {
+                guard state.withLock({ !$0.isolated.contains(from.node) }) else { return }
+                links.send(message, to: to, from: from.node, payload: payload)
+            }
+        case .copy(let id, let node):
+            startCopy(id, from: node)
+        }
+    }
+
+    // MARK: - Connections
+
+    /// A driver in this process, or one behind a socket: where its answers go.
+    package func connect(_ sink: @escaping ReplySink) -> UInt64 {
+        state.withLock { state in
+            state.lastConnection += 1
+            state.sinks[state.lastConnection] = sink
+            return state.lastConnection
+        }
+    }
+
+    package func disconnect(_ connection: UInt64) { state.withLock { $0.sinks[connection] = nil } }
+
+    /// Holds an appender back while the layers are behind.
+    private func awaitLayers() {
+        while tailBytes.load(ordering: .relaxed) > configuration.tailBytesMax, !isStopping.load(ordering: .relaxed) {
+            let seen = layered.value
+            layering.signal()
+            layered.wait(seen: seen, milliseconds: 1000)
+        }
+    }
+}
+
+extension SegmentMessage {
+    /// The part whose payload travels with the message.
+    var part: BatchHeader? {
+        switch self {
+        case .append(let header, _, _), .push(let header, _), .repair(let header): header
+        default: nil
+        }
+    }
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Logging
+internal import NIOCore
+internal import NIOPosix
+internal import NIOSSL
+internal import SegmentCore
+internal import StorageWire
+internal import VolumeModel
+
+/// Listens for drivers, peers and tools.
+///
+/// A driver's appends are journaled and flushed on the connection's event loop, on purpose: handing them to another thread
+/// would cost two context switches a commit, and the loop has nothing better to do for that driver. Calls, which may read
+/// layers, go to a thread pool.
+final class StorageServer: Sendable {
+    private let group: MultiThreadedEventLoopGroup
+    private let pool: NIOThreadPool
+    private let channel: any Channel
+
+    init(_ host: StorageHost) throws {
+        group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
+        pool = NIOThreadPool(numberOfThreads: 2)
+        pool.start()
+        let context = try host.configuration.security.serverContext()
+        let pool = self.pool
+        channel = try ServerBootstrap(group: group)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let pipeline = channel.pipeline.syncOperations
+                    if let context { try pipeline.addHandler(NIOSSLServerHandler(context: context)) }
+                    try pipeline.addHandler(FrameHandler())
+                    try pipeline.addHandler(ConnectionHandler(host: host, pool: pool))
+                }
+            }
+            .bind(host: host.configuration.listenHost, port: host.configuration.listenPort).wait()
+    }
+
+    func stop() {
+        try? channel.close().wait()
+        try? group.syncShutdownGracefully()
+        try? pool.syncShutdownGracefully()
+    }
+}
+
+/// One connection at the host's end.
+private final class ConnectionHandler: ChannelInboundHandler {
+    typealias InboundIn = Frame
+    typealias OutboundOut = Frame
+
+    private let host: StorageHost
+    private let pool: NIOThreadPool
+    private var connection: UInt64?
+    /// Parts of appends that arrived since the last flush.
+    private var parts: [StorageHost.AppendedPart] = []
+    private var vdl = LSN.zero
+    private var isAppending = false
+
+    init(host: StorageHost, pool: NIOThreadPool) {
+        self.host = host
+        self.pool = pool
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .hello(let version, let role):
+            guard version == Frame.version else { return context.close(promise: nil) }
+            if role == .driver { connect(context) }
+        case .append(let nodes, let header, let vdl, let membership, let payload):
+            guard payload.checksum == header.payloadCRC else { return }
+            parts.append(.init(header: header, payload: payload, membership: membership, nodes: nodes))
+            self.vdl = max(self.vdl, vdl)
+        case .message(let volume, let group, let to, let from, let create, let message, let payload):
+            let id = SegmentID(volume: volume, group: group, node: to)
+            if let from {
+                host.deliver(message, to: id, from: .node(from), payload: payload, create: false)
+            } else if let connection {
+                host.deliver(message, to: id, from: .driver(connection), payload: payload, create: create)
+            }
+        case .call(let request, let call): answer(request, call, context)
+        case .reply, .result: context.close(promise: nil)
+        }
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        if !parts.isEmpty, let connection {
+            let parts = self.parts
+            self.parts.removeAll(keepingCapacity: true)
+            // The answers that this brings go out in the one flush below.
+            isAppending = true
+            host.append(parts, vdl: vdl, connection: connection)
+            isAppending = false
+        }
+        context.flush()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        if let connection { host.disconnect(connection) }
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        host.logger.debug("storage connection", metadata: ["error": "\(error)"])
+        context.close(promise: nil)
+    }
+
+    private func connect(_ context: ChannelHandlerContext) {
+        let loop = context.eventLoop
+        let bound = NIOLoopBound((self, context), eventLoop: loop)
+        connection = host.connect { id, reply, payload in
+            let frame = Frame.reply(id.volume, id.group, id.node, reply, payload: payload)
+            if loop.inEventLoop {
+                let (handler, context) = bound.value
+                context.write(handler.wrapOutboundOut(frame), promise: nil)
+                if !handler.isAppending { context.flush() }
+            } else {
+                loop.execute {
+                    let (handler, context) = bound.value
+                    context.writeAndFlush(handler.wrapOutboundOut(frame), promise: nil)
+                }
+            }
+        }
+    }
+
+    private func answer(_ request: UInt64, _ call: ServiceCall, _ context: ChannelHandlerContext) {
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        let host = self.host
+        pool.runIfActive(eventLoop: context.eventLoop) { () -> (Bool, ByteBuffer) in
+            do { return (false, try host.answer(call)) } catch { return (true, ByteBuffer(string: "\(error)")) }
+        }.whenSuccess { isError, body in
+            let (handler, context) = bound.value
+            context.writeAndFlush(handler.wrapOutboundOut(.result(request, isError: isError, body)), promise: nil)
+        }
+    }
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CBorealis
+internal import Foundation
+internal import Synchronization
+
+/// Lets threads wait for "something changed" without losing a wake-up: read `value`, look, wait for the value to move.
+final class EventSignal: @unchecked Sendable {  // One word, accessed atomically, alive as long as the object.
+    private let word: UnsafeMutablePointer<UInt32>
+    private let waiters: UnsafeMutablePointer<UInt32>
+
+    init() {
+        word = .allocate(capacity: 1)
+        word.initialize(to: 0)
+        waiters = .allocate(capacity: 1)
+        waiters.initialize(to: 0)
+    }
+
+    deinit {
+        word.deallocate()
+        waiters.deallocate()
+    }
+
+    var value: UInt32 { bx_load32(word) }
+
+    /// Costs a system call only if somebody waits.
+    func signal() {
+        _ = bx_add32(word, 1)
+        if bx_load32(waiters) > 0 { bx_futex_wake(word, Int32.max) }
+    }
+
+    func wait(seen: UInt32, milliseconds: Int32) {
+        _ = bx_add32(waiters, 1)
+        bx_futex_wait(word, seen, milliseconds)
+        _ = bx_add32(waiters, UInt32.max)
+    }
+}
+
+/// The pump's thread: started, told to stop, waited for.
+final class PumpThread: Sendable {
+    private let stopping = Atomic<Bool>(false)
+    private let running = Atomic<Bool>(false)
+    private let ended = EventSignal()
+
+    var isStopping: Bool { stopping.load(ordering: .acquiring) }
+
+    func start(name: String, _ body: @escaping @Sendable () -> Void) {
+        stopping.store(false, ordering: .releasing)
+        running.store(true, ordering: .releasing)
+        let thread = Thread {
+            body()
+            self.running.store(false, ordering: .releasing)
+            self.ended.signal()
+        }
+        thread.name = name
+        thread.start()
+    }
+
+    /// Returns when the thread is through.
+    func stop(ring doorbell: Int32) {
+        stopping.store(true, ordering: .releasing)
+        while running.load(ordering: .acquiring) {
+            let seen = ended.value
+            bx_eventfd_ring(doorbell)
+            if running.load(ordering: .acquiring) { ended.wait(seen: seen, milliseconds: 100) }
+        }
+    }
+}
+
+/// A few threads that answer block fetches, so that a slow read holds up neither commits nor other reads.
+final class FetchPool: Sendable {
+    private let queue = Mutex<[@Sendable () -> Void]>([])
+    private let arrived = EventSignal()
+    private let stopping = Atomic<Bool>(false)
+
+    init(threads: Int) {
+        for number in 0..<threads {
+            let thread = Thread { [self] in run() }
+            thread.name = "fetch-\(number)"
+            thread.start()
+        }
+    }
+
+    func submit(_ work: @escaping @Sendable () -> Void) {
+        queue.withLock { $0.append(work) }
+        arrived.signal()
+    }
+
+    func stop() {
+        stopping.store(true, ordering: .releasing)
+        arrived.signal()
+    }
+
+    private func run() {
+        while !stopping.load(ordering: .acquiring) {
+            let seen = arrived.value
+            if let work = queue.withLock({ $0.isEmpty ? nil : $0.removeFirst() }) {
+                work()
+            } else {
+                arrived.wait(seen: seen, milliseconds: 1000)
+            }
+        }
+    }
+}

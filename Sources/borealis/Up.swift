@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import ArgumentParser
+internal import Foundation
+internal import Glibc
+internal import Logging
+internal import Region
+
+struct Up: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Start the region, with one PostgreSQL cluster named demo.",
+        discussion: "In the foreground, ^C shuts it down cleanly. Everything is kept: the next `up` goes on where it was.")
+
+    @OptionGroup var region: RegionOptions
+    @Flag(help: "Return as soon as it accepts connections, and leave it running.") var detach = false
+    @Option(help: ArgumentHelp("compact: one process for the six nodes; zones: one for each zone. Remembered.", valueName: "name"))
+    var layout: Layout?
+    @Flag(inversion: .prefixedNo, help: "Run the cluster demo.") var demo = true
+    @Option(help: ArgumentHelp("Where demo listens on 127.0.0.1. Remembered. Default: \(RegionDefaults.port).", valueName: "port"))
+    var port: Int?
+    @Option(
+        name: .customLong("set"),
+        help: ArgumentHelp("A PostgreSQL setting, such as shared_buffers=1GB. Repeatable. Remembered.", valueName: "name=value"))
+    var settings: [String] = []
+    @Option(
+        help: ArgumentHelp("Size of a protection group, such as 64M, when the region is made. Default: 10G.", valueName: "bytes"))
+    var groupBytes: ByteCount?
+    @Option(
+        help: ArgumentHelp(
+            "How much of the volume the local cache may hold, such as 2G; 0 removes the limit. Remembered. Default: no limit.",
+            valueName: "bytes"))
+    var cacheBytes: ByteCount?
+    @Option(help: ArgumentHelp("Log a storage process may hold before its layers catch up; more makes commits wait.", valueName: "bytes"))
+    var journalBytes: ByteCount?
+    @Option(help: ArgumentHelp("Directory of PostgreSQL 15's programs. Default: $BOREALIS_PG_BIN, Debian's, pg_config's.", valueName: "dir"))
+    var pgBin: String?
+    @Option(help: ArgumentHelp("As root: the account engines run under. Default: postgres.", valueName: "account"))
+    var engineUser: String?
+    @Option(help: ArgumentHelp("With --detach: how long to wait for it, seconds.", valueName: "seconds")) var timeout = 300
+    @Option(help: ArgumentHelp("trace, debug, info, notice, warning, error.", valueName: "level")) var logLevel = "info"
+    @Flag(help: "Print the status as JSON once it accepts connections.") var json = false
+
+    func validate() throws {
+        if let port, !(1...65535).contains(port) { throw ValidationError("--port \(port) is not between 1 and 65535") }
+        if let groupBytes, !(RegionDefaults.groupBytesMin...RegionDefaults.groupBytes).contains(groupBytes.bytes) {
+            throw ValidationError("--group-bytes is not between 1M and 10G")
+        }
+        if let journalBytes, !(16 << 20...1 << 40).contains(journalBytes.bytes) {
+            throw ValidationError("--journal-bytes is not between 16M and 1T")
+        }
+        guard Logger.Level(rawValue: logLevel) != nil else { throw ValidationError("--log-level \(logLevel) does not exist") }
+    }
+
+    func run() throws {
+        let report = detach ? try startDetached() : try runForeground()
+        if let report { try announce(report) }
+    }
+
+    // MARK: - Foreground
+
+    private func runForeground() throws -> StatusReport? {
+        let signals = SignalWaiter([SIGINT, SIGTERM])
+        Terminal.bootstrapLogging()
+        var logger = Logger(label: "borealis")
+        logger.logLevel = .warning
+        let supervisor = try Supervisor(
+            options, executable: try Executable.path(), environment: ProcessInfo.processInfo.environment, logger: logger)
+        try supervisor.start()
+        let quiet = json
+        Thread.detachNewThread {
+            let report = Self.follow(supervisor, quiet: quiet)
+            try? announce(report)
+        }
+        _ = signals.wait()
+        Terminal.note("shutting down; ^C again to kill it")
+        Thread.detachNewThread {
+            _ = signals.wait()
+            _exit(130)
+        }
+        supervisor.stop()
+        return nil
+    }
+
+    /// Says what the region does until everything is available.
+    private static func follow(_ supervisor: Supervisor, quiet: Bool) -> StatusReport {
+        var last = ""
+        while true {
+            let report = supervisor.status()
+            if report.isAvailable && report.nodes.contains(where: { $0.state == "up" }) { return report }
+            if report.progressText != last && !quiet { Terminal.note(report.progressText) }
+            last = report.progressText
+            usleep(100_000)
+        }
+    }
+
+    private func announce(_ report: StatusReport) throws {
+        // Whoever reads through a pipe waits for this line.
+        defer { fflush(nil) }
+        if json { return try report.printJSON() }
+        for cluster in report.clusters {
+            guard let writer = cluster.writer else { continue }
+            print("cluster \(cluster.id) accepts connections:\n  psql '\(writer.url)'")
+        }
+        if report.clusters.isEmpty { print("the region is up, without a cluster") }
+    }
+
+    // MARK: - Detached
+
+    private func startDetached() throws -> StatusReport {
+        try DetachedStart.run(
+            directory: region.directory, arguments: foregroundArguments, timeoutSeconds: timeout
+        ) { text in if !json { Terminal.note(text) } }
+    }
+
+    /// The same command without --detach.
+    private var foregroundArguments: [String] {
+        var arguments = ["up", "--data", region.directory.path, "--log-level", logLevel]
+        if !demo { arguments.append("--no-demo") }
+        let values: [(String, String?)] = [
+            ("--layout", layout?.rawValue), ("--port", port.map(String.init)),
+            ("--group-bytes", groupBytes.map { "\($0.bytes)" }), ("--cache-bytes", cacheBytes.map { "\($0.bytes)" }),
+            ("--journal-bytes", journalBytes.map { "\($0.bytes)" }), ("--pg-bin", pgBin.map(DataDirectory.resolve)),
+            ("--engine-user", engineUser),
+        ]
+        for (name, value) in values { if let value { arguments += [name, value] } }
+        for setting in settings { arguments += ["--set", setting] }
+        return arguments
+    }
+
+    private var options: UpOptions {
+        var options = UpOptions(directory: region.directory.path)
+        options.layout = layout
+        options.demo = demo
+        options.port = port
+        options.settings = settings
+        options.groupBytes = groupBytes?.bytes
+        options.cacheBytes = cacheBytes?.bytes
+        options.journalBytes = journalBytes.map { Int($0.bytes) }
+        options.binaries = pgBin.map(DataDirectory.resolve)
+        options.engineUser = engineUser
+        options.logLevel = logLevel
+        return options
+    }
+}
+
+extension Layout: ExpressibleByArgument {}
