@@ -74,8 +74,12 @@ package struct PostgresEngine: EngineAdapter {
         return launch
     }
 
-    /// postmaster.pid is a local file. It may name a process that is dead but not reaped, which PostgreSQL takes for alive.
-    package func removeStaleLock(root: String) { unlink("\(root)/\(Self.dataDirectory)/postmaster.pid") }
+    /// postmaster.pid and the socket's lock are local files. They may name a process that is dead but not reaped, or an id
+    /// that was given away again, and PostgreSQL takes both for an engine that is alive.
+    package func removeStaleLock(root: String) {
+        unlink("\(root)/\(Self.dataDirectory)/postmaster.pid")
+        unlink("\(socketDirectory)/.s.PGSQL.\(settings.port).lock")
+    }
 
     /// Until postmaster.pid says `ready` there is no use in knocking, which would cost a process and a line in the log.
     package func readiness(root: String, timeoutMilliseconds: Int) -> EngineReadiness {
@@ -83,7 +87,7 @@ package struct PostgresEngine: EngineAdapter {
         // The eighth line: src/include/utils/pidfile.h, LOCK_FILE_LINE_PM_STATUS.
         let lines = String(decoding: file, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
         let said = lines.count > 7 ? lines[7].trimmingCharacters(in: .whitespaces) : "starting"
-        guard said == "ready" else { return .notYet("the engine is \(said)") }
+        guard said == "ready" else { return .notYet("the engine is \(said.isEmpty ? "starting" : said)") }
         return PostgresProbe.knock(
             socket: "\(socketDirectory)/.s.PGSQL.\(settings.port)", user: settings.superuser,
             timeoutMilliseconds: timeoutMilliseconds)

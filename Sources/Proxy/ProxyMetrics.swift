@@ -47,7 +47,7 @@ struct ProxyMetrics: Sendable {
 
     private typealias Field = WritableKeyPath<ProxyMetrics, Int> & Sendable
 
-    private static let counters: [(Field, String)] = [
+    private static let counters: [(any Field, String)] = [
         (\.clientConnectionsReceived, "ClientConnectionsReceived"),
         (\.clientConnectionsClosed, "ClientConnectionsClosed"),
         (\.clientConnectionsSetupSucceeded, "ClientConnectionsSetupSucceeded"),
@@ -64,7 +64,7 @@ struct ProxyMetrics: Sendable {
         (\.borrowTimeouts, "BorrowTimeouts"),
     ]
 
-    private static let gauges: [(Field, String)] = [
+    private static let gauges: [(any Field, String)] = [
         (\.clientConnections, "ClientConnections"),
         (\.databaseConnections, "DatabaseConnections"),
         (\.databaseConnectionsCurrentlyBorrowed, "DatabaseConnectionsCurrentlyBorrowed"),

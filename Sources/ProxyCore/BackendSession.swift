@@ -62,6 +62,9 @@ package final class BackendSession {
     /// Nothing is owed and no message is half received.
     package var isQuiet: Bool { queue.isEmpty && carry == nil && bodyRemaining == 0 }
 
+    /// An error or COPY has the server waiting for something only the client can send.
+    package var isMidBatch: Bool { skipsUntilSync || copyIn }
+
     package var isInRecovery: Bool? { reported["in_hot_standby"].map { $0 == "on" } }
 
     // MARK: Requests

@@ -110,4 +110,11 @@ struct WriterGroup: Sendable {
         func has(_ node: NodeID) -> Bool { index(of: node).map { nodes[$0].isKnown && nodes[$0].scl >= durableEnd } ?? false }
         return has(node) && Membership(epoch: tenure.membership.epoch, sets: sets).hasQuorum(rules.writeQuorum, has)
     }
+
+    /// Whether a write quorum of each set has been heard of.
+    func canDecide(_ sets: [[NodeID]], _ rules: SafetyRules) -> Bool {
+        Membership(epoch: tenure.membership.epoch, sets: sets).hasQuorum(rules.writeQuorum) { node in
+            index(of: node).map { nodes[$0].isKnown } ?? false
+        }
+    }
 }

@@ -42,7 +42,12 @@ extension WriterMachine {
 
     /// Gives a change of members up and goes back to the old set. Possible until the last step is proposed.
     package mutating func reverse(group: GroupID) -> [WriterAction] {
-        guard !isFenced, let place = place(of: group), groups[place].tenure.membership.sets.count == 2 else { return [] }
+        guard !isFenced, let place = place(of: group) else { return [] }
+        guard groups[place].tenure.membership.sets.count == 2 else {
+            // Nothing has been proposed yet, or only that a lost segment is out, and out it stays.
+            groups[place].plan = []
+            return []
+        }
         let old = groups[place].tenure.membership.sets[0]
         groups[place].plan = [.init(sets: [old], outcome: .reversed)]
         var actions: [WriterAction] = []
@@ -79,10 +84,11 @@ extension WriterMachine {
         else { return (nil, []) }
         groups[place].nodes[index].revision = max(groups[place].nodes[index].revision, stamp.revision)
         groups[place].nodes[index].isFresh = false
-        let vdl = acknowledged(group: group, node: node, epoch: stamp.epoch, scl: scl)
+        let acknowledged = acknowledged(group: group, node: node, epoch: stamp.epoch, scl: scl)
         var actions: [WriterAction] = []
         conclude(place, into: &actions)
-        return (vdl, actions)
+        // Other members may make another quorum of what has been acknowledged already.
+        return (advance(place) ?? acknowledged, actions)
     }
 
     /// Draws the consequences of the revisions that have been decided.
@@ -131,17 +137,28 @@ extension WriterMachine {
     /// Takes the next step of a change of members, if its time has come.
     mutating func step(_ place: Int, into actions: inout [WriterAction]) {
         guard groups[place].pending.isEmpty, let next = groups[place].plan.first else { return }
+        if let node = next.creates, !prepare(node, at: place, into: &actions) { return }
         if let node = next.after, rules.catchUpBeforeFinish,
             !groups[place].hasCaughtUp(node, for: next.sets, rules)
         { return }
+        // A proposal binds whoever takes over, decided or not: one that its members cannot decide would end the service.
+        guard groups[place].canDecide(next.sets, rules) else { return }
         groups[place].plan.removeFirst()
         var tenure = groups[place].tenure
         tenure.membership = Membership(epoch: tenure.membership.epoch.next, sets: next.sets)
-        if let node = next.creates, groups[place].index(of: node) == nil {
+        propose(tenure, at: place, next.outcome, into: &actions)
+    }
+
+    /// Has a segment made, outside the membership, and says whether it is there.
+    private mutating func prepare(_ node: NodeID, at place: Int, into actions: inout [WriterAction]) -> Bool {
+        if groups[place].index(of: node) == nil {
             groups[place].nodes.append(.init(node: node, isFresh: true))
             groups[place].nodes.sort { $0.node < $1.node }
+            groups[place].indexSets()
         }
-        propose(tenure, at: place, next.outcome, into: &actions)
+        guard let index = groups[place].index(of: node), !groups[place].nodes[index].isKnown else { return true }
+        actions.append(propose(to: groups[place].nodes[index], of: groups[place]))
+        return false
     }
 
     private mutating func propose(

@@ -138,7 +138,7 @@ package struct WriterMachine: Sendable {
         return advance(place)
     }
 
-    private mutating func advance(_ place: Int) -> LSN? {
+    mutating func advance(_ place: Int) -> LSN? {
         let reached = groups[place].quorumLSN(rules)
         guard reached > groups[place].pgcl else { return nil }
         groups[place].pgcl = reached
@@ -158,6 +158,7 @@ package struct WriterMachine: Sendable {
     package mutating func disconnected(group: GroupID, node: NodeID) {
         guard let place = places[group], let index = groups[place].index(of: node) else { return }
         groups[place].nodes[index].scl = .zero
+        groups[place].nodes[index].isKnown = false
     }
 
     // MARK: - What it knows

@@ -22,7 +22,10 @@ package struct AdminClient: Sendable {
             if errno == EACCES {
                 throw RegionError("cannot open \(path): permission denied", remedy: "run as the owner of the data directory")
             }
-            throw RegionError("nothing is running here", remedy: "start it with `borealis up`, or name its directory with --data")
+            // DIR/run/region.sock
+            let directory = path.split(separator: "/").dropLast(2).joined(separator: "/")
+            throw RegionError(
+                "nothing is running in /\(directory)", remedy: "start it with `borealis up`, or name its directory with --data")
         }
         socket.writeLine(try JSONEncoder().encode(request))
         while let line = socket.readLine() {

@@ -55,15 +55,15 @@ package struct DataDirectory: Sendable {
     /// Makes what is missing and checks the rest. Repeatable; the caller holds the lock.
     package func prepare(engineAccount: EngineAccount?) throws {
         try make(path, mode: 0o711)
-        try checkFormat()
-        for name in ["keys", "tls", "run", "storage", "logs"] { try make("\(path)/\(name)", mode: 0o700) }
-        try make("\(path)/instances", mode: 0o711)
-        try make("\(path)/lib", mode: 0o755)
         if let engineAccount, let obstacle = engineAccount.obstacle(on: path) {
             throw RegionError(
                 "the account \(engineAccount.name) cannot enter \(obstacle)",
                 remedy: "choose --data under /var/lib, or run `chmod o+x \(obstacle)`")
         }
+        try checkFormat()
+        for name in ["keys", "tls", "run", "storage", "logs"] { try make("\(path)/\(name)", mode: 0o700) }
+        try make("\(path)/instances", mode: 0o711)
+        try make("\(path)/lib", mode: 0o755)
     }
 
     /// Whether a region was ever started here.

@@ -51,6 +51,16 @@ extension InstanceRunner {
         let ring = state.withLock { $0.ring }
         let count = try EngineProcesses(directory: role.directory, ring: ring, account: role.engine.account).killAll()
         if count > 0 { logger.info("killed what an engine left", metadata: ["processes": "\(count)"]) }
+        residue.remove()
+    }
+
+    private var residue: EngineResidue { EngineResidue(path: "\(role.directory)/residue") }
+
+    /// Notes what the running engine has in the machine's memory, so that it can be removed whoever dies first.
+    func noteResidue(root: String) {
+        guard let ring = state.withLock({ $0.ring }) else { return }
+        let processes = EngineProcesses(directory: role.directory, ring: nil, account: role.engine.account).list()
+        residue.note(ring: ring, processes: processes, lockFile: "\(root)/\(PostgresEngine.dataDirectory)/postmaster.pid")
     }
 
     /// Removes the local copy of the volume. No engine runs and no driver is attached.

@@ -184,7 +184,9 @@ package final class InstanceRunner: Sendable {
                 state.reason = "the engine ended with \(exit): \(last)"
             }
             pause(backoff.delay(afterRunOf: began.duration(to: .now)))
-            if !isStopping { attachment = try driver.reattachAfterEngineExit() }
+            guard !isStopping else { return }
+            attachment = try driver.reattachAfterEngineExit()
+            logger.info("attached again", metadata: ["instance": "\(role.id)", "vdl": "\(attachment.vdl)"])
         }
     }
 
@@ -232,6 +234,7 @@ package final class InstanceRunner: Sendable {
         _ launch: Launch, ring: String, started: (ChildProcess) -> Void = { _ in }
     ) throws -> ChildProcess.Exit {
         let process = try ChildProcess.spawn(launch)
+        logger.info("started", metadata: ["program": "\(launch.path)", "pid": "\(process.pid)"])
         let mustStop = state.withLock { state in
             state.process = process
             state.ring = ring
@@ -274,6 +277,7 @@ package final class InstanceRunner: Sendable {
             switch engine.readiness(root: root, timeoutMilliseconds: 5000) {
             case .ready:
                 becomeAvailable(process)
+                noteResidue(root: root)
                 for _ in 0..<50 where process.poll() == nil { usleep(100_000) }
             case .notYet(let text), .silent(let text):
                 state.withLock { state in
@@ -292,6 +296,7 @@ package final class InstanceRunner: Sendable {
             if state.phase != .available, let lost = state.lostAt {
                 state.lastRecovery = Int(lost.duration(to: .now) / .milliseconds(1))
             }
+            if state.phase != .available { logger.info("the engine accepts connections", metadata: ["pid": "\(process.pid)"]) }
             state.phase = .available
             state.reason = nil
             state.progress = nil

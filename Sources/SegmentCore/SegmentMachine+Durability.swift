@@ -106,8 +106,9 @@ extension SegmentMachine {
     private mutating func apply(_ floor: Floor, into actions: inout [SegmentAction]) {
         guard floor.lsn > self.floor.lsn else { return }
         let rest = chain.cut(after: 0) + loose
+        // A floor is history, but it does not raise `knownVDL`: a snapshot may come from a peer with newer truncations, and
+        // whoever heard of its LSN from us, at our older tenure, would take annulled parts of its own for history.
         self.floor = floor
-        knownVDL = max(knownVDL, floor.lsn)
         durableCount = 0
         for entry in rest where entry.header.end <= floor.lsn { actions.append(.discard(entry.header)) }
         loose = rest.filter { $0.header.end > floor.lsn }

@@ -18,6 +18,11 @@ final class SimulatedNode {
     var isFlushWanted = false
     /// No flush ends before this: the disk is full.
     var fullUntil: UInt64 = 0
+    /// Until then each message from or to it takes up to `slowness` longer.
+    var slowUntil: UInt64 = 0
+    var slowness = 0
+    /// How long its flushes take at most.
+    var flushTime = 900
     /// Its clock's rate, in quarters.
     var clockRate = 4
 

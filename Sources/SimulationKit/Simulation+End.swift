@@ -12,14 +12,17 @@ extension Simulation {
         heal()
         let before = oracle.end
         let batches = batchesMade
-        let until = now + Self.patience
+        let until = now + (isBroken ? 1_000_000 : Self.patience)
         // New batches become durable.
         while oracle.violation == nil, now < until, oracle.end == before || batchesMade < batches + 20 || !isWriting {
             guard step() else { break }
         }
         guard oracle.violation == nil else { return }
         guard oracle.end > before else {
-            if !isBroken { oracle.fail("no batch became durable in \(Self.patience / 1_000_000) s without faults") }
+            if !isBroken {
+                describe()
+                oracle.fail("no batch became durable in \(Self.patience / 1_000_000) s without faults")
+            }
             return
         }
         guard !isBroken else { return }
@@ -47,7 +50,8 @@ extension Simulation {
 
     private var divergence: String {
         guard let wanted, let writer = drivers[wanted].writer, !drivers[wanted].isStopped else { return "no writer" }
-        guard writer.vdl == writer.end, writer.vdl == oracle.end else { return "writer at \(writer.vdl) of \(writer.end)" }
+        // A writer that has appended nothing yet stands at its start, above the last batch.
+        guard writer.vdl == writer.end || writer.end == drivers[wanted].firstStart, writer.vdl == oracle.end else { return "writer at \(writer.vdl) of \(writer.end)" }
         for group in writer.openGroups {
             guard let membership = writer.membership(of: group), membership.sets.count == 1 else {
                 return "\(group)'s members are still changing: \(writer.membership(of: group)?.sets ?? [])"
@@ -67,5 +71,21 @@ extension Simulation {
             }
         }
         return ""
+    }
+
+    /// Puts what everybody has into the trace.
+    private func describe() {
+        for node in nodes {
+            for case let segment? in node.segments {
+                let machine = segment.machine
+                note(
+                    "\(node.id)/\(segment.group) up \(node.isUp) promised \(machine.promised) tenure \(machine.tenure.stamp) "
+                        + "\(machine.membership) SCL \(machine.scl) VDL \(machine.knownVDL) floor \(machine.floor.lsn)")
+            }
+        }
+        guard let wanted else { return }
+        let driver = drivers[wanted]
+        note("driver \(wanted) \(driver.epoch) stopped \(driver.isStopped) writer at \(driver.writer?.vdl ?? .zero)")
+        if let recovery = driver.recovery { note("\(recovery)") }
     }
 }

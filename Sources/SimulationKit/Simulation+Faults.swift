@@ -11,15 +11,18 @@ extension Simulation {
         queue.schedule(.fault, at: now + UInt64(random.pick(2000...30000)))
         mix(10, 0)
         switch random.pick(0...99) {
-        case 0..<18: crash(random.pick(0...(nodes.count - 1)), for: random.pick(1000...120_000))
-        case 18..<22: crashZone()
-        case 22..<36: partition()
-        case 36..<54: takeOver()
-        case 54..<60: pause()
-        case 60..<72: rot()
-        case 72..<77: loseDisk()
-        case 77..<83: fillDisk()
-        case 83..<90: changeMembers()
+        case 0..<14: crash(random.pick(0...(nodes.count - 1)), for: random.pick(1000...120_000))
+        case 14..<18: crashZone()
+        case 18..<21: powerFailure()
+        case 21..<31: partition()
+        case 31..<38: split()
+        case 38..<54: takeOver()
+        case 54..<59: pause()
+        case 59..<69: rot()
+        case 69..<74: loseDisk()
+        case 74..<79: fillDisk()
+        case 79..<84: slowDown()
+        case 84..<92: changeMembers()
         default: grow()
         }
         if needsBreak, totals.takeovers >= 2, batchesMade > options.batches / 2 { breakPromise() }
@@ -32,12 +35,49 @@ extension Simulation {
         for index in nodes.indices where nodes[index].id.zone == zone { crash(index, for: duration) }
     }
 
+    /// All hosts lose power at once, with whatever had not been flushed.
+    private func powerFailure() {
+        totals.powerFailures += 1
+        note("power failure")
+        for index in nodes.indices { crash(index, for: random.pick(1000...20000), losingAll: random.chance(1, in: 2)) }
+        guard let wanted, random.chance(1, in: 2) else { return }
+        totals.driverCrashes += 1
+        drivers[wanted].isStopped = true
+        respawn()
+    }
+
+    private func mend() {
+        for from in blocked.indices { for to in blocked.indices { blocked[from][to] = false } }
+    }
+
+    /// The network falls in two; the old driver is on one side and does not know, a new one starts on the other.
+    private func split() {
+        guard let wanted, drivers[wanted].writer != nil else { return }
+        totals.partitions += 1
+        mend()
+        let old = slot(ofDriver: wanted)
+        let new = slot(ofDriver: drivers.count)
+        guard old != new else { return }
+        let size = random.pick(2...4)
+        var side = Array(repeating: false, count: blocked.count)
+        side[old] = true
+        for node in nodes.indices where random.chance(size, in: 6) { side[node] = true }
+        for from in blocked.indices { for to in blocked.indices where side[from] != side[to] { blocked[from][to] = true } }
+        note("split, \(nodes.indices.filter { side[$0] }.map { nodes[$0].id }) stay with driver \(wanted)")
+        spawn()
+    }
+
+    /// A node's network becomes slow for a while.
+    private func slowDown() {
+        totals.slowNodes += 1
+        let node = nodes[random.pick(0...(nodes.count - 1))]
+        node.slowUntil = now + UInt64(random.pick(5000...100_000))
+        node.slowness = random.pick(1000...30000)
+    }
+
     /// Cuts one direction of some links, or mends all.
     private func partition() {
-        if random.chance(1, in: 2) {
-            for from in blocked.indices { for to in blocked.indices { blocked[from][to] = false } }
-            return
-        }
+        if random.chance(1, in: 2) { return mend() }
         totals.partitions += 1
         let node = random.pick(0...(blocked.count - 1))
         let isInbound = random.chance(1, in: 2)
@@ -213,11 +253,22 @@ extension Simulation {
 
     // MARK: - Beyond the promise
 
+    /// Whether a driver dies now, in the middle of a list of messages that it was to send.
+    func diesMidway(_ driver: SimulatedDriver, _ one: Int, in many: Int) -> Bool {
+        guard !isHealed, !driver.isStopped, random.chance(one, in: many) else { return false }
+        totals.driverCrashes += 1
+        note("driver \(driver.id) dies midway")
+        driver.isStopped = true
+        if wanted == driver.id { respawn() }
+        return true
+    }
+
     var needsBreak: Bool { options.beyondPromise && !isBroken }
 
     /// Destroys more copies than a quorum survives, and the writer with them.
     private func breakPromise() {
         isBroken = true
+        brokenAt = now
         note("the promise is broken")
         if random.chance(1, in: 2) {
             // Half of a group's segments and one more.

@@ -129,7 +129,7 @@ extension Simulation {
         node.isFlushing = true
         node.isFlushWanted = false
         for segment in node.segments.compactMap({ $0 }) { segment.flushing = segment.journal.count }
-        let slow = !isHealed && random.chance(1, in: 60) ? random.pick(2000...30000) : random.pick(100...900)
+        let slow = !isHealed && random.chance(1, in: 60) ? random.pick(2000...30000) : random.pick(100...node.flushTime)
         queue.schedule(.flushed(node: index, life: node.life), at: max(now, isHealed ? 0 : node.fullUntil) + UInt64(slow))
     }
 
@@ -156,7 +156,7 @@ extension Simulation {
         }
     }
 
-    func crash(_ index: Int, for duration: Int) {
+    func crash(_ index: Int, for duration: Int, losingAll: Bool = false) {
         let node = nodes[index]
         guard node.isUp else { return }
         totals.nodeCrashes += 1
@@ -167,7 +167,7 @@ extension Simulation {
         node.isFlushWanted = false
         for segment in node.segments.compactMap({ $0 }) {
             let open = segment.journal.count - segment.flushed
-            let kept = open > 0 ? random.pick(0...open) : 0
+            let kept = open > 0 && !losingAll ? random.pick(0...open) : 0
             totals.tornRecords += open - kept
             segment.crash(keeping: kept)
             segment.restart()

@@ -38,6 +38,7 @@ package final class Simulation {
     var isQuiet = false
     /// Beyond the promise: the copies are gone, what follows is judged for silence only.
     var isBroken = false
+    var brokenAt: UInt64 = 0
     var batchesMade = 0
     var network = NetworkFaults()
     var blocked: [[Bool]] = []
@@ -79,6 +80,7 @@ package final class Simulation {
             for number in 1...3 as ClosedRange<UInt8> {
                 let node = SimulatedNode(id: NodeID(zone: zone, number: number))
                 node.clockRate = random.pick(2...12)
+                node.flushTime = random.pick([300, 900, 900, 4000])
                 nodes.append(node)
             }
         }
@@ -108,7 +110,7 @@ package final class Simulation {
     private func run() {
         let limit: UInt64 = 20_000_000
         while oracle.violation == nil, now < limit, batchesMade < options.batches || totals.takeovers < 2 || needsBreak {
-            guard step() else { break }
+            guard step(), !isBroken || now < brokenAt + 500_000 else { break }
         }
         if oracle.violation == nil { conclude() }
         totals.batches = batchesMade
@@ -168,7 +170,8 @@ package final class Simulation {
             totals.lostMessages += 1
             return
         }
-        queue.schedule(.deliver(parcel, node: node, disk: disk), at: now + delay(faults))
+        let slow = !isHealed && nodes[node].slowUntil > now ? UInt64(random.pick(0...nodes[node].slowness)) : 0
+        queue.schedule(.deliver(parcel, node: node, disk: disk), at: now + delay(faults) + slow)
         if faults.doubled > 0, random.chance(faults.doubled, in: 10000) {
             totals.doubledMessages += 1
             queue.schedule(.deliver(parcel, node: node, disk: disk), at: now + delay(faults) * 3)

@@ -43,6 +43,8 @@ package struct SimulationTotals: Sendable, Hashable {
     package var doubledMessages = 0
     package var lateMessages = 0
     package var partitions = 0
+    package var slowNodes = 0
+    package var powerFailures = 0
     package var tornRecords = 0
     package var failedFlushes = 0
     package var fullDisks = 0
@@ -65,7 +67,7 @@ package struct SimulationTotals: Sendable, Hashable {
         ("attempts", \.attempts), ("blocked", \.blocked), ("fenced", \.fenced), ("driverCrashes", \.driverCrashes),
         ("driverPauses", \.driverPauses), ("nodeCrashes", \.nodeCrashes), ("lostMessages", \.lostMessages),
         ("doubledMessages", \.doubledMessages), ("lateMessages", \.lateMessages), ("partitions", \.partitions),
-        ("tornRecords", \.tornRecords), ("failedFlushes", \.failedFlushes), ("fullDisks", \.fullDisks),
+        ("slowNodes", \.slowNodes), ("powerFailures", \.powerFailures), ("tornRecords", \.tornRecords), ("failedFlushes", \.failedFlushes), ("fullDisks", \.fullDisks),
         ("rottenRecords", \.rottenRecords), ("lostDisks", \.lostDisks), ("replacements", \.replacements),
         ("reversals", \.reversals), ("groups", \.groups), ("snapshots", \.snapshots), ("layered", \.layered),
         ("truncated", \.truncated), ("repaired", \.repaired), ("reads", \.reads),

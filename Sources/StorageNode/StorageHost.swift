@@ -42,6 +42,8 @@ package final class StorageHost: Sendable {
         var isolated: Set<NodeID> = []
         var damaged: [NodeID: Int] = [:]
         var repaired: [NodeID: Int] = [:]
+        /// Segments that peers are copying.
+        var exports: [UInt64: SegmentExport] = [:]
         var scratch: [SegmentAction] = []
         var random = SystemRandomNumberGenerator()
     }
@@ -92,6 +94,7 @@ package final class StorageHost: Sendable {
             ?? GroupTail(volume: id.volume, group: id.group, sealer: Sealer(log: id.group, dataKey: dataKey))
         state.tails[key] = tail
         let identity = SegmentIdentity(volume: id.volume, group: id.group, node: id.node)
+        try makeDirectory(segmentDirectory(id))
         let layers = try LayerStore(
             directory: segmentDirectory(id), identity: identity,
             sealer: Sealer(dataKey: dataKey, purpose: identity.sealingPurpose), cache: cache)

@@ -17,10 +17,11 @@ package enum ServiceCall: Hashable, Sendable {
     case log(volume: VolumeID, group: GroupID, node: NodeID, after: LSN, limit: UInt32)
     /// JSON about the process's nodes and segments.
     case inventory
-    /// JSON descriptors of a segment's layers.
-    case layers(volume: VolumeID, group: GroupID, node: NodeID)
-    /// Opened content of a layer, from a position; for copying it to a peer.
-    case layerContent(volume: VolumeID, group: GroupID, node: NodeID, layer: UInt32, chunk: UInt32)
+    /// Begins to copy a segment's layers, which must hold everything up to `atLeast`: answered with a u64 number for the
+    /// copy, the segment's floor, and the description of its layers.
+    case layers(volume: VolumeID, group: GroupID, node: NodeID, atLeast: LSN)
+    /// Opened content of a layer of a copy that was begun.
+    case layerContent(copy: UInt64, layer: UInt32, offset: UInt64, count: UInt32)
     /// (microseconds, LSN) pairs of the volume's timestamps, u64s.
     case timeline(volume: VolumeID, node: NodeID)
 
@@ -52,10 +53,10 @@ package enum ServiceCall: Hashable, Sendable {
         case .log(let volume, let group, let node, let after, let limit):
             buffer.writeMultipleIntegers(volume.value, group.value, node.value, after.value, limit, endianness: .little)
         case .inventory: break
-        case .layers(let volume, let group, let node):
-            buffer.writeMultipleIntegers(volume.value, group.value, node.value, endianness: .little)
-        case .layerContent(let volume, let group, let node, let layer, let chunk):
-            buffer.writeMultipleIntegers(volume.value, group.value, node.value, layer, chunk, endianness: .little)
+        case .layers(let volume, let group, let node, let atLeast):
+            buffer.writeMultipleIntegers(volume.value, group.value, node.value, atLeast.value, endianness: .little)
+        case .layerContent(let copy, let layer, let offset, let count):
+            buffer.writeMultipleIntegers(copy, layer, offset, count, endianness: .little)
         case .timeline(let volume, let node):
             buffer.writeMultipleIntegers(volume.value, node.value, endianness: .little)
         }
@@ -97,17 +98,17 @@ package enum ServiceCall: Hashable, Sendable {
         case 5: self = .inventory
         case 6:
             guard
-                let (volume, group, node) = buffer.readMultipleIntegers(
-                    endianness: .little, as: (UInt64, UInt32, UInt16).self)
+                let (volume, group, node, atLeast) = buffer.readMultipleIntegers(
+                    endianness: .little, as: (UInt64, UInt32, UInt16, UInt64).self)
             else { return nil }
-            self = .layers(volume: VolumeID(volume), group: GroupID(group), node: NodeID(node))
+            self = .layers(
+                volume: VolumeID(volume), group: GroupID(group), node: NodeID(node), atLeast: LSN(atLeast))
         case 7:
             guard
-                let (volume, group, node, layer, chunk) = buffer.readMultipleIntegers(
-                    endianness: .little, as: (UInt64, UInt32, UInt16, UInt32, UInt32).self)
+                let (copy, layer, offset, count) = buffer.readMultipleIntegers(
+                    endianness: .little, as: (UInt64, UInt32, UInt64, UInt32).self)
             else { return nil }
-            self = .layerContent(
-                volume: VolumeID(volume), group: GroupID(group), node: NodeID(node), layer: layer, chunk: chunk)
+            self = .layerContent(copy: copy, layer: layer, offset: offset, count: count)
         case 8:
             guard let (volume, node) = buffer.readMultipleIntegers(endianness: .little, as: (UInt64, UInt16).self)
             else { return nil }

@@ -13,18 +13,22 @@ internal import VolumeModel
 
 /// Serving blocks that the local cache lacks.
 ///
-/// A block that is absent has not been written since it was laid out or evicted, and eviction waits for durability: so its
-/// content as of the VDL is its newest one.
+/// A block that is absent has not been written since it was laid out or evicted, but its file may have been cut and grown
+/// again: so everything that was in the ring when the request was seen has to be durable before the block is read, as of
+/// the VDL.
 extension VolumeDriver {
     func serveFetches() {
         guard let ring = core.withLock({ $0.ring }), ring.fetchesAsked else { return }
-        ring.takeFetches { fetch in
-            fetchers.submit { [self] in serve(fetch, ring) }
-        }
+        var taken: [Ring.Fetch] = []
+        ring.takeFetches { taken.append($0) }
+        while pumpOnce() {}
+        let end = core.withLock { $0.writer?.end ?? .zero }
+        for fetch in taken { fetchers.submit { [self] in serve(fetch, ring, after: end) } }
     }
 
-    private func serve(_ fetch: Ring.Fetch, _ ring: Ring) {
+    private func serve(_ fetch: Ring.Fetch, _ ring: Ring, after end: LSN) {
         do {
+            try awaitDurable(end)
             let buffer = UnsafeMutableRawBufferPointer(rebasing: ring.fetchBuffer(fetch.slot)[..<fetch.length])
             try read(fetch.file, offset: fetch.offset, into: buffer)
             core.withLock { core in
@@ -36,6 +40,18 @@ extension VolumeDriver {
             logger.error(
                 "fetch blocks", metadata: ["file": "\(fetch.file)", "offset": "\(fetch.offset)", "error": "\(error)"])
             ring.finishFetch(fetch.slot, error: EIO)
+        }
+    }
+
+    private func awaitDurable(_ end: LSN) throws(DriverError) {
+        while true {
+            let seen = changes.value
+            let (isDurable, failure) = core.withLock { core in
+                (core.inFlight.isEmpty || core.vdl >= end, core.failure)
+            }
+            if isDurable { return }
+            if let failure { throw DriverError(failure) }
+            changes.wait(seen: seen, milliseconds: 1000)
         }
     }
 

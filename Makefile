@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Everything starts here: `make run` and `make test` do all the set-up themselves and can be repeated.
+
+SHELL := /bin/bash
+# The toolchain's usual places, for shells that do not have it in their path.
+export PATH := $(PATH):/opt/swift/usr/bin:/usr/local/swift/usr/bin:$(HOME)/.local/share/swiftly/bin
+SWIFT := swift
+BOREALIS := .build/release/borealis
+SEEDS ?= 1..2000
+MINUTES ?= 10
+
+.PHONY: run setup build shim test unit integration sim torture bench lint format down clean
+
+## Install what is missing, build, start a region and print the psql line.
+run: setup build
+	scripts/run
+
+## Install the Debian packages that are missing; quick when none is.
+setup:
+	scripts/setup
+
+## The program and the shim, in release mode.
+build: shim
+	$(SWIFT) build -c release --product borealis
+	$(SWIFT) build -c release --product simulate
+
+shim:
+	$(MAKE) --no-print-directory -s -C Shim
+
+## All tests.
+test: setup build
+	$(MAKE) --no-print-directory -s -C Shim check
+	$(SWIFT) test -c release
+	scripts/test
+
+## Unit tests and the simulator's short form alone.
+unit: build
+	$(SWIFT) test -c release
+
+## Tests with real engines alone.
+integration: build
+	scripts/test
+
+## The simulator over an inclusive range of seeds: make sim SEEDS=1..100000
+sim:
+	$(SWIFT) build -c release --product simulate
+	.build/release/simulate --seeds $(SEEDS)
+
+## Random kills under load: make torture MINUTES=30
+torture: build
+	scripts/torture $(MINUTES)
+
+## The table of README.md, measured on this machine.
+bench: build
+	scripts/bench
+
+lint:
+	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Package.swift
+
+format:
+	$(SWIFT) format --in-place --recursive --parallel Sources Tests Package.swift
+
+down:
+	$(BOREALIS) down
+
+clean:
+	$(SWIFT) package clean
+	$(MAKE) --no-print-directory -s -C Shim clean || true
+	rm -rf out

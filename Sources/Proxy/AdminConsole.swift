@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import NIOCore
+import PostgresWire
+
+/// The database `borealis`: SHOW PINS, CLIENTS, POOLS, STATS, TARGETS over the PostgreSQL protocol.
+///
+/// Simple queries only; an admin's psql is all it is for. It shows the event loop it is on and, through `ProxyState`,
+/// what the others published last.
+final class AdminConsole {
+    static let parameters = [
+        ("server_version", "15.0 (Borealis proxy)"), ("client_encoding", "UTF8"), ("server_encoding", "UTF8"),
+        ("DateStyle", "ISO, MDY"), ("integer_datetimes", "on"), ("standard_conforming_strings", "on"),
+    ]
+
+    private let listener: ListenerContext
+    private var input = ByteBuffer()
+
+    init(listener: ListenerContext) { self.listener = listener }
+
+    func receive(_ bytes: ByteBuffer) { input.writeImmutableBuffer(bytes) }
+
+    /// Answers what has arrived; true when the connection should be closed.
+    func answer() -> (ByteBuffer?, Bool) {
+        var out = ByteBuffer()
+        while let header = try? input.postgresHeader(at: input.readerIndex), header.total <= input.readableBytes {
+            let index = input.readerIndex
+            defer { input.moveReaderIndex(forwardBy: header.total) }
+            if header.kind == FrontendMessage.terminate { return (nil, true) }
+            guard header.kind == FrontendMessage.query,
+                let (text, _) = input.postgresString(at: index + 5, limit: index + header.total)
+            else {
+                ServerError.fatal("0A000", "the admin console takes simple queries only").write(to: &out)
+                return (out, true)
+            }
+            run(text, &out)
+        }
+        return (out.readableBytes > 0 ? out : nil, input.readableBytes > 1 << 16)
+    }
+
+    private func run(_ text: String, _ out: inout ByteBuffer) {
+        let words = text.lowercased().split { !$0.isLetter }
+        let subject = words.first == "show" ? words.dropFirst().first.map(String.init) : nil
+        guard let (columns, rows) = table(subject ?? "") else {
+            ServerError(code: "42601", message: "the admin console knows SHOW PINS, CLIENTS, POOLS, STATS and TARGETS")
+                .write(to: &out)
+            out.writePostgresReady(.idle)
+            return
+        }
+        out.writePostgresTextColumns(columns)
+        for row in rows { out.writePostgresTextRow(row) }
+        out.writePostgresCommandComplete("SHOW")
+        out.writePostgresReady(.idle)
+    }
+
+    private func table(_ subject: String) -> ([String], [[String?]])? {
+        let state = listener.state.current()
+        switch subject {
+        case "pins":
+            return (
+                ["client", "user", "database", "listener", "reason", "statement", "backend_pid"],
+                state.clients.filter { !$0.pins.isEmpty }.map {
+                    ["\($0.number)", $0.user, $0.database, $0.listener, $0.pins, $0.pinnedBy, "\($0.backendProcess)"]
+                }
+            )
+        case "clients":
+            return (
+                ["client", "user", "database", "listener", "state", "pins", "backend_pid"],
+                state.clients.map {
+                    ["\($0.number)", $0.user, $0.database, $0.listener, $0.state, $0.pins, "\($0.backendProcess)"]
+                }
+            )
+        case "pools":
+            return (["role", "user", "database", "idle", "borrowed", "opening", "waiting", "limit", "target"], state.pools)
+        case "stats":
+            let lines = state.metrics.prometheusText(proxyName: "").split(separator: "\n").filter { !$0.hasPrefix("#") }
+            return (
+                ["metric", "value"],
+                lines.map { line in
+                    let parts = line.split(separator: " ")
+                    return [String(parts[0].prefix { $0 != "{" }), parts.last.map(String.init)]
+                }
+            )
+        case "targets": return (["group", "target", "role", "lag_seconds"], state.targets)
+        default: return nil
+        }
+    }
+}

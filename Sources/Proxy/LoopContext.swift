@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Logging
+import NIOCore
+import PostgresWire
+import ProxyCore
+
+/// Everything that belongs to one event loop: clients, pools, counters. Nothing here is shared or locked.
+///
+/// A client and the backend it borrows are always on the same loop, so that bytes never change threads.
+final class LoopContext {
+    let eventLoop: any EventLoop
+    let index: Int
+    let loopCount: Int
+    let configuration: ProxyConfiguration
+    let logger: Logger
+    var metrics = ProxyMetrics()
+    private(set) var clients: [UInt32: PostgresClientConnection] = [:]
+    var groups: [GroupContext] = []
+    private var nextClient: UInt32 = 0
+    private var ticks = 0
+    private var repeated: RepeatedTask?
+    let scramble: UInt32
+
+    init(eventLoop: any EventLoop, index: Int, loopCount: Int, configuration: ProxyConfiguration, logger: Logger) {
+        self.eventLoop = eventLoop
+        self.index = index
+        self.loopCount = loopCount
+        self.configuration = configuration
+        self.logger = logger
+        scramble = UInt32.random(in: 0..<1 << 22)
+        nextClient = scramble
+    }
+
+    static let tickMilliseconds: Int64 = 50
+
+    func start() {
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        repeated = eventLoop.scheduleRepeatedTask(
+            initialDelay: .milliseconds(LoopContext.tickMilliseconds), delay: .milliseconds(LoopContext.tickMilliseconds)
+        ) { _ in bound.value.tick() }
+    }
+
+    func stop() {
+        repeated?.cancel()
+        for group in groups { group.stop() }
+        for client in clients.values { client.close() }
+    }
+
+    private func tick() {
+        let now = Clock.now()
+        ticks += 1
+        for group in groups { group.tick(now, trim: ticks % 20 == 0) }
+        if ticks % 20 == 0 {
+            for client in Array(clients.values) { client.checkTimeouts(now) }
+        }
+    }
+
+    // MARK: Clients
+
+    /// Process ids handed to clients: the proxy's number, then a number that tells the loop.
+    func register(_ client: PostgresClientConnection) -> UInt32? {
+        guard clients.count < max(1, configuration.maxClients / loopCount) else { return nil }
+        let range: UInt32 = 1 << 23
+        let loops = UInt32(loopCount)
+        for _ in 0..<1_000_000 {
+            nextClient = (nextClient + 1) % (range / loops)
+            let number = UInt32(configuration.proxyID) << 23 | (nextClient * loops + UInt32(index))
+            if clients[number] == nil, number & (range - 1) != 0 {
+                clients[number] = client
+                return number
+            }
+        }
+        return nil
+    }
+
+    func unregister(_ number: UInt32) { clients[number] = nil }
+
+    /// A cancel request for one of this loop's clients. `done` is called once it has been dealt with.
+    func cancel(_ number: UInt32, secret: [UInt8]) {
+        metrics.cancelRequests += 1
+        guard let client = clients[number], PasswordDigests.equal(client.cancelSecret, secret) else { return }
+        client.cancelRequested()
+    }
+
+    /// Counters, with gauges filled in.
+    func snapshot() -> ProxyMetrics {
+        var result = metrics
+        result.clientConnections = clients.count
+        for client in clients.values {
+            if client.session?.isPinned == true { result.databaseConnectionsCurrentlySessionPinned += 1 }
+            if client.session?.isInTransaction == true { result.databaseConnectionsCurrentlyInTransaction += 1 }
+        }
+        for group in groups {
+            for pool in group.pools.values {
+                result.databaseConnections += pool.machine.total - pool.machine.opening
+                result.databaseConnectionsCurrentlyBorrowed += pool.machine.leased
+                result.databaseConnectionsWithTLS += pool.all.count { $0.usesTLS }
+                result.clientsWaiting += pool.machine.waiting
+                if index == 0 { result.maxDatabaseConnectionsAllowed += pool.machine.limits.connections }
+            }
+            if index == 0 {
+                result.targets += group.configuration.targets.count
+                result.availableTargets += group.topology.members.count
+            }
+        }
+        return result
+    }
+}
+
+/// One group of targets as one event loop sees it.
+final class GroupContext {
+    let shared: GroupShared
+    unowned let loop: LoopContext
+    private(set) var topology = Topology()
+    private(set) var pools: [BackendPool.Key: BackendPool] = [:]
+    /// Wakes the group's monitor, wherever it runs.
+    var alarm: () -> Void = {}
+    var monitor: TopologyMonitor?
+
+    var configuration: ProxyConfiguration.Group { shared.configuration }
+    var logger: Logger { shared.logger }
+
+    init(shared: GroupShared, loop: LoopContext) {
+        self.shared = shared
+        self.loop = loop
+    }
+
+    func pool(_ key: BackendPool.Key) -> BackendPool {
+        if let known = pools[key] { return known }
+        let pool = BackendPool(key: key, group: self)
+        pools[key] = pool
+        return pool
+    }
+
+    func update(_ topology: Topology) {
+        let membersChanged =
+            topology.writer != self.topology.writer || topology.members.map(\.target) != self.topology.members.map(\.target)
+        self.topology = topology
+        guard membersChanged else { return }
+        for pool in Array(pools.values) { pool.topologyChanged() }
+    }
+
+    func tick(_ now: Int64, trim: Bool) {
+        for (key, pool) in pools {
+            pool.tick(now)
+            guard trim else { continue }
+            pool.trim(now)
+            if pool.isUnused { pools[key] = nil }
+        }
+    }
+
+    func stop() {
+        monitor?.stop()
+        for pool in pools.values { pool.closeAll() }
+    }
+}
