@@ -57,7 +57,8 @@ package final class ChildProcess: Sendable {
             output = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
             guard output >= 0 else {
                 throw EngineError(
-                    "cannot open \(file): \(String(cString: strerror(errno)))", remedy: "check its directory and the free space")
+                    "cannot open \(file): \(String(cString: strerror(errno)))",
+                    remedy: "check its directory and the free space")
             }
             if let account = launch.account { fchown(output, uid_t(account.uid), gid_t(account.gid)) }
         }

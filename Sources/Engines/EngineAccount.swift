@@ -23,7 +23,8 @@ package struct EngineAccount: Codable, Hashable, Sendable {
         guard getuid() == 0 else {
             guard let requested, requested != NSUserName() else { return nil }
             throw EngineError(
-                "only root can run engines as another account than its own", remedy: "drop --engine-user, or run as root")
+                "only root can run engines as another account than its own",
+                remedy: "drop --engine-user, or run as root")
         }
         let name = requested ?? "postgres"
         var uid: Int32 = -1

@@ -65,12 +65,16 @@ package struct EngineProcesses: Sendable {
     }
 
     private func isInside(_ pid: pid_t) -> Bool {
-        guard let place = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/cwd") else { return false }
+        guard let place = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/cwd") else {
+            return false
+        }
         return place == directory || place.hasPrefix(directory + "/")
     }
 
     private func runsEngine(_ pid: pid_t) -> Bool {
-        guard let program = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/exe") else { return false }
+        guard let program = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/exe") else {
+            return false
+        }
         let name = program.split(separator: "/").last.map(String.init) ?? ""
         return Self.programs.contains(name.replacing(" (deleted)", with: ""))
     }

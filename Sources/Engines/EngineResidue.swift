@@ -27,7 +27,8 @@ package struct EngineResidue: Sendable {
         for pid in processes {
             let maps = FileManager.default.contents(atPath: "/proc/\(pid)/maps") ?? Data()
             for line in String(decoding: maps, as: UTF8.self).split(separator: "\n") {
-                guard let start = line.range(of: "/dev/shm/PostgreSQL.")?.lowerBound, !line.hasSuffix("(deleted)") else { continue }
+                guard let start = line.range(of: "/dev/shm/PostgreSQL.")?.lowerBound, !line.hasSuffix("(deleted)")
+                else { continue }
                 segments.insert(String(line[start...]))
             }
         }
@@ -41,7 +42,8 @@ package struct EngineResidue: Sendable {
 
     /// Removes what was noted. No process of the engine is left.
     package func remove() {
-        guard let data = FileManager.default.contents(atPath: path), let note = try? JSONDecoder().decode(Note.self, from: data)
+        guard let data = FileManager.default.contents(atPath: path),
+            let note = try? JSONDecoder().decode(Note.self, from: data)
         else { return }
         for file in note.segments + [note.ring] where file.hasPrefix("/dev/shm/") { unlink(file) }
         var status = shmid_ds()

@@ -19,7 +19,9 @@ package struct PostgresConfiguration: Sendable {
         Setting(
             name: "fsync", value: "on",
             reason: "a commit is acknowledged when its sync returns, which is when a write quorum has it"),
-        Setting(name: "data_sync_retry", value: "off", reason: "a failed sync means a lost volume: only a new attach recovers"),
+        Setting(
+            name: "data_sync_retry", value: "off",
+            reason: "a failed sync means a lost volume: only a new attach recovers"),
         Setting(
             name: "restart_after_crash", value: "off",
             reason: "an engine is never restarted on a used ring: the instance restarts it on a new one"),
@@ -39,7 +41,8 @@ package struct PostgresConfiguration: Sendable {
         Setting(
             name: "wal_recycle", value: "off",
             reason: "a recycled WAL file would be written over, a new one costs nothing here"),
-        Setting(name: "wal_init_zero", value: "off", reason: "zeros need not be shipped: space is not reserved in a log"),
+        Setting(
+            name: "wal_init_zero", value: "off", reason: "zeros need not be shipped: space is not reserved in a log"),
         Setting(
             name: "checkpoint_timeout", value: "30s",
             reason: "checkpoints are cheap without full pages, and frequent ones make recovery short"),
@@ -54,13 +57,16 @@ package struct PostgresConfiguration: Sendable {
 
     /// Why a setting may not be changed; lower-case names.
     private static let managed: [String: String] = [
-        "config_file": "the instance writes it", "hba_file": "the instance writes it", "ident_file": "the instance writes it",
+        "config_file": "the instance writes it", "hba_file": "the instance writes it",
+        "ident_file": "the instance writes it",
         "data_directory": "it is in the volume", "external_pid_file": "the instance watches the engine itself",
-        "unix_socket_directories": "the instance's health check uses it", "listen_addresses": "engines listen on loopback only",
+        "unix_socket_directories": "the instance's health check uses it",
+        "listen_addresses": "engines listen on loopback only",
         "port": "use `borealis up --port`", "include": "overrides are given one by one",
         "include_dir": "overrides are given one by one", "include_if_exists": "overrides are given one by one",
         "io_method": "asynchronous I/O bypasses the shim, so its writes would be lost",
-        "ssl_key_file": "TLS for clients is not there yet", "debug_io_direct": "direct I/O bypasses the diff against the cache",
+        "ssl_key_file": "TLS for clients is not there yet",
+        "debug_io_direct": "direct I/O bypasses the diff against the cache",
         "logging_collector": "the instance keeps the log", "log_destination": "the instance keeps the log",
     ]
 
@@ -106,7 +112,9 @@ package struct PostgresConfiguration: Sendable {
             lines.append(Self.line(setting.name, setting.value, setting.reason))
         }
         lines += ["", "# Asked for with --set."]
-        for (name, value) in overrides.sorted(by: { $0.key < $1.key }) { lines.append("\(name) = \(Self.quoted(value))") }
+        for (name, value) in overrides.sorted(by: { $0.key < $1.key }) {
+            lines.append("\(name) = \(Self.quoted(value))")
+        }
         return lines.joined(separator: "\n") + "\n"
     }
 

@@ -19,7 +19,8 @@ extension PostgresEngine {
             }
             return named
         }
-        for candidate in ["/usr/lib/postgresql/15/bin"] + configuredDirectory() where firstMissing(in: candidate) == nil {
+        for candidate in ["/usr/lib/postgresql/15/bin"] + configuredDirectory() where firstMissing(in: candidate) == nil
+        {
             return candidate
         }
         throw EngineError(

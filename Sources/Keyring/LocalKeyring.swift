@@ -35,7 +35,8 @@ package final class LocalKeyring: KeyProvider {
         self.path = path
         if !FileManager.default.fileExists(atPath: path) {
             guard create else {
-                throw KeyringError("there is no key ring at \(path)", remedy: "restore it: without it no volume can be read")
+                throw KeyringError(
+                    "there is no key ring at \(path)", remedy: "restore it: without it no volume can be read")
             }
             let id = "mk-" + Self.randomBytes(8).map { String(format: "%02x", $0) }.joined()
             let fresh = File(format: Self.format, id: id, current: 1, versions: [Self.version(1)])

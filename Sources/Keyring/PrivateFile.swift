@@ -16,7 +16,9 @@ package enum PrivateFile {
         defer { close(fd) }
         do {
             try data.withUnsafeBytes { try writeAll($0, to: fd, path: temporary) }
-            guard fchmod(fd, mode) == 0, fsync(fd) == 0, rename(temporary, path) == 0 else { throw failure("write \(path)") }
+            guard fchmod(fd, mode) == 0, fsync(fd) == 0, rename(temporary, path) == 0 else {
+                throw failure("write \(path)")
+            }
         } catch {
             unlink(temporary)
             throw error

@@ -26,7 +26,9 @@ package final class VolumeKeys: VolumeKeySource {
         try plain.withLock { cache in
             if let key = cache[volume] { return key }
             guard let sealed = wrapped[volume] else {
-                throw KeyringError("there is no data key for \(volume)", remedy: "the process was started without it: restart the region")
+                throw KeyringError(
+                    "there is no data key for \(volume)",
+                    remedy: "the process was started without it: restart the region")
             }
             let key = try provider.unwrap(sealed, context: Self.context(volume))
             cache[volume] = key

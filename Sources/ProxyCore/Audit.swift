@@ -20,6 +20,15 @@ package enum Audit {
         (SELECT FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema())
         """
 
+    /// `script`, asking also for parameters that no catalog lists.
+    package static func script(customNames: some Collection<String>) -> String {
+        customNames.sorted().reduce(script) { text, name in
+            let literal = SQLText.literal(name)
+            return text + " UNION ALL SELECT 's', \(literal), pg_catalog.current_setting(\(literal), true)"
+                + " WHERE pg_catalog.current_setting(\(literal), true) IS NOT NULL"
+        }
+    }
+
     /// Pins that the audit can see and therefore end.
     package static let visiblePins: PinReasons = [.advisoryLock, .listen, .holdCursor, .temporaryObject]
 

@@ -73,6 +73,8 @@ package final class ClientSession {
     var observed: [String: String] = [:]
     var resetsAll = false
     var needsAudit = false
+    /// Parameters this session may have set that the server lists nowhere.
+    var customNames: Set<String> = []
     /// Bytes of the message being passed on that have not come yet.
     var bodyRemaining = 0
     /// The server would ignore the rest of the message being received.
@@ -241,7 +243,7 @@ package final class ClientSession {
         if needsAudit {
             needsAudit = false
             phase = .auditing
-            return .sendInternal(backend.beginInternalQuery(Audit.script, capturing: true).0)
+            return .sendInternal(backend.beginInternalQuery(auditScript(), capturing: true).0)
         }
         return afterTransaction(backend, &out)
     }
@@ -338,6 +340,11 @@ package final class ClientSession {
         reported = backend.reported
     }
 
+    private func auditScript() -> String {
+        let names = customNames.union(settings.values.keys.filter { $0.contains(".") })
+        return names.isEmpty ? Audit.script : Audit.script(customNames: names)
+    }
+
     private func finishAudit(_ backend: BackendSession) {
         guard backend.internalError == nil else { return }
         let finding = Audit.read(backend.internalRows)
@@ -368,7 +375,10 @@ package final class ClientSession {
             if pins.isEmpty { pinnedBy = detail.fingerprint }
             pins.formUnion(effect.pins)
         }
-        if effect.needsAudit { needsAudit = true }
+        if effect.needsAudit {
+            needsAudit = true
+            if !effect.customNames.isEmpty { customNames.formUnion(effect.customNames) }
+        }
         switch effect.kind {
         case .plain, .transactionControl: break
         case .commit:

@@ -137,6 +137,16 @@ package struct SQLScanner {
         index = min(index, text.count)
     }
 
+    /// A scanner for the text inside the dollar quotes of the token last returned; nil for other strings.
+    package func insideDollarQuotes() -> SQLScanner? {
+        guard tokenStart < index, text[tokenStart] == UInt8(ascii: "$") else { return nil }
+        var tagEnd = tokenStart + 1
+        while tagEnd < index, text[tagEnd] != UInt8(ascii: "$") { tagEnd += 1 }
+        let length = tagEnd - tokenStart + 1
+        guard index - length >= tagEnd + 1 else { return nil }
+        return SQLScanner(UnsafeRawBufferPointer(rebasing: text[(tagEnd + 1)..<(index - length)]))
+    }
+
     /// Skips `$tag$ ... $tag$` if one starts here.
     private mutating func skipDollarQuoted() -> Bool {
         var close = index + 1

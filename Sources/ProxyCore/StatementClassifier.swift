@@ -31,6 +31,9 @@ package struct StatementEffect: Equatable, Sendable {
     package var pins: PinReasons = []
     /// The statement may have changed settings in ways its text does not show, or may have ended a pin.
     package var needsAudit = false
+    /// Parameters with a dot in their name that `set_config` is given; the server lists them nowhere, so that an
+    /// audit has to ask for them by name.
+    package var customNames: [String] = []
 
     package init(_ kind: Kind, pins: PinReasons = [], needsAudit: Bool = false) {
         self.kind = kind
@@ -189,6 +192,7 @@ package struct StatementClassifier {
             effect.needsAudit = true
         case 10 where scanner.spells(word, "set_config"):
             effect.needsAudit = true
+            if let name = StatementClassifier.customName(behind: scanner) { effect.customNames.append(name) }
         case 14... where scanner.spells(word, "dblink_connect"):
             effect.pins.insert(.processState)
         case 14... where scanner.begins(word, "dblink_connect"):
@@ -361,7 +365,27 @@ package struct StatementClassifier {
 
     /// A DO block's code is a string; what it does is found by asking the server afterwards.
     private func anonymousBlock(_ scanner: inout SQLScanner) -> StatementEffect {
-        finish(&scanner, .plain, needsAudit: true)
+        var effect = StatementEffect(.plain, needsAudit: true)
+        while true {
+            let token = scanner.next()
+            if token == .end || token == .symbol(UInt8(ascii: ";")) { return effect }
+            guard token == .string, var inner = scanner.insideDollarQuotes() else { continue }
+            var next = inner.next()
+            while next != .end {
+                if next == .word { bodyWord(inner, inner.tokenStart..<inner.index, &effect) }
+                next = inner.next()
+            }
+        }
+    }
+
+    /// The first argument of a call, if it is a constant with a dot in it.
+    private static func customName(behind scanner: SQLScanner) -> String? {
+        var probe = scanner
+        guard probe.next() == .symbol(UInt8(ascii: "(")), probe.next() == .string else { return nil }
+        let text = probe.string(probe.tokenStart..<probe.index)
+        guard text.hasPrefix("'"), text.hasSuffix("'"), text.contains(".") else { return nil }
+        let name = text.dropFirst().dropLast().lowercased()
+        return name.contains("'") ? nil : name
     }
 
     private func named(

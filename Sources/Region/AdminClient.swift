@@ -20,17 +20,20 @@ package struct AdminClient: Sendable {
     ) throws -> AdminReply {
         guard let socket = UnixSocket.connect(path, timeoutSeconds: timeoutSeconds) else {
             if errno == EACCES {
-                throw RegionError("cannot open \(path): permission denied", remedy: "run as the owner of the data directory")
+                throw RegionError(
+                    "cannot open \(path): permission denied", remedy: "run as the owner of the data directory")
             }
             // DIR/run/region.sock
             let directory = path.split(separator: "/").dropLast(2).joined(separator: "/")
             throw RegionError(
-                "nothing is running in /\(directory)", remedy: "start it with `borealis up`, or name its directory with --data")
+                "nothing is running in /\(directory)",
+                remedy: "start it with `borealis up`, or name its directory with --data")
         }
         socket.writeLine(try JSONEncoder().encode(request))
         while let line = socket.readLine() {
             guard let reply = try? JSONDecoder().decode(AdminReply.self, from: line) else {
-                throw RegionError("the answer from \(path) is not understood", remedy: "restart the region with this borealis")
+                throw RegionError(
+                    "the answer from \(path) is not understood", remedy: "restart the region with this borealis")
             }
             guard let ok = reply.ok else {
                 intermediate(reply)

@@ -109,7 +109,8 @@ final class ChildKeeper: Sendable {
                 return state.isStopping
             }
             guard !isStopping else { return }
-            logger.warning("a process ended", metadata: ["process": "\(role)", "exit": "\(exit)", "error": "\(said ?? "")"])
+            logger.warning(
+                "a process ended", metadata: ["process": "\(role)", "exit": "\(exit)", "error": "\(said ?? "")"])
             onExit(exit)
         } catch {
             state.withLock { $0.reason = "\(error)" }

@@ -99,18 +99,22 @@ package struct DataDirectory: Sendable {
                 try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
             } catch {
                 throw RegionError(
-                    "cannot create \(path): \(String(cString: strerror(errno)))", remedy: "choose another directory with --data")
+                    "cannot create \(path): \(String(cString: strerror(errno)))",
+                    remedy: "choose another directory with --data")
             }
         }
         guard chmod(path, mode) == 0, access(path, R_OK | W_OK | X_OK) == 0 else {
-            throw RegionError("cannot use \(path): \(String(cString: strerror(errno)))", remedy: "run as its owner, or choose another --data")
+            throw RegionError(
+                "cannot use \(path): \(String(cString: strerror(errno)))",
+                remedy: "run as its owner, or choose another --data")
         }
     }
 
     /// The longest path of a socket that a region here needs must fit an address.
     package func checkSocketPaths(instance: String, port: Int) throws {
         let longest = max(
-            "\(self.instance(instance))/engine/run/.s.PGSQL.\(port)".utf8.count, socket("instance-\(instance)").utf8.count)
+            "\(self.instance(instance))/engine/run/.s.PGSQL.\(port)".utf8.count,
+            socket("instance-\(instance)").utf8.count)
         guard longest <= PostgresProbe.pathBytesMax else {
             throw RegionError(
                 "the path \(path) is too long for Unix sockets by \(longest - PostgresProbe.pathBytesMax) bytes",

@@ -30,7 +30,8 @@ package enum DetachedStart {
     ) throws -> StatusReport {
         if let pid = FileLock.holder(directory.lock) {
             throw RegionError(
-                "already running (pid \(pid))", remedy: "stop it with `borealis down`, or choose another directory with --data")
+                "already running (pid \(pid))",
+                remedy: "stop it with `borealis down`, or choose another directory with --data")
         }
         try directory.make(directory.path, mode: 0o711)
         try directory.make("\(directory.path)/logs", mode: 0o700)

@@ -22,7 +22,8 @@ package final class FileLock: Sendable {
         let fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard fd >= 0 else {
             throw RegionError(
-                "cannot open \(path): \(String(cString: strerror(errno)))", remedy: "run as the owner of the data directory")
+                "cannot open \(path): \(String(cString: strerror(errno)))",
+                remedy: "run as the owner of the data directory")
         }
         var waited = 0
         while flock(fd, LOCK_EX | LOCK_NB) != 0 {

@@ -13,7 +13,11 @@ extension InstanceRunner {
     var isStopping: Bool { state.withLock { $0.isStopping } }
 
     func enter(_ phase: InstanceStatus.Phase) {
-        state.withLock { if !$0.isStopping { $0.phase = phase } }
+        state.withLock { state in
+            guard !state.isStopping else { return }
+            state.phase = phase
+            state.progress = nil
+        }
     }
 
     /// Sleeps, but not past the wish to stop.
@@ -60,7 +64,8 @@ extension InstanceRunner {
     func noteResidue(root: String) {
         guard let ring = state.withLock({ $0.ring }) else { return }
         let processes = EngineProcesses(directory: role.directory, ring: nil, account: role.engine.account).list()
-        residue.note(ring: ring, processes: processes, lockFile: "\(root)/\(PostgresEngine.dataDirectory)/postmaster.pid")
+        residue.note(
+            ring: ring, processes: processes, lockFile: "\(root)/\(PostgresEngine.dataDirectory)/postmaster.pid")
     }
 
     /// Removes the local copy of the volume. No engine runs and no driver is attached.

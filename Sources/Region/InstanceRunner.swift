@@ -58,7 +58,8 @@ package final class InstanceRunner: Sendable {
     ///   - shim: the installed shim library
     ///   - onIncomplete: called once when the volume's creation was interrupted, so that it needs a fresh volume
     package init(
-        role: RoleConfiguration.Instance, access: StorageAccess, keys: any VolumeKeySource, shim: String, logger: Logger,
+        role: RoleConfiguration.Instance, access: StorageAccess, keys: any VolumeKeySource, shim: String,
+        logger: Logger,
         onIncomplete: @escaping @Sendable () -> Void
     ) {
         self.role = role
@@ -121,7 +122,8 @@ package final class InstanceRunner: Sendable {
         let facts = driver?.status()
         return InstanceStatus(
             id: role.id, cluster: role.cluster, phase: now.phase, enginePid: now.enginePid, url: engine.url,
-            reason: now.reason, progress: now.progress, restarts: now.restarts, lastRecoveryMilliseconds: now.lastRecovery,
+            reason: now.reason, progress: now.progress, restarts: now.restarts,
+            lastRecoveryMilliseconds: now.lastRecovery,
             created: now.created, driver: facts)
     }
 
@@ -178,7 +180,8 @@ package final class InstanceRunner: Sendable {
             }
             if isStopping || state.withLock({ $0.dropsCache }) { return }
             let last = lastLine(of: "\(role.engine.directory)/postgres.log")
-            logger.warning("the engine ended", metadata: ["instance": "\(role.id)", "exit": "\(exit)", "log": "\(last)"])
+            logger.warning(
+                "the engine ended", metadata: ["instance": "\(role.id)", "exit": "\(exit)", "log": "\(last)"])
             state.withLock { state in
                 state.restarts += 1
                 state.reason = "the engine ended with \(exit): \(last)"
@@ -193,11 +196,18 @@ package final class InstanceRunner: Sendable {
     private func createIfNeeded(_ attachment: Attachment, _ driver: VolumeDriver) throws -> Attachment {
         if state.withLock({ $0.created }) {
             guard attachment.isEmpty else { return attachment }
-            throw RegionError("the volume \(role.volume) is empty although it was filled", remedy: "restore the storage nodes' directories")
+            if role.localAt != nil {
+                throw RegionError("the volume \(role.volume) has no files at that LSN", remedy: "choose a newer one")
+            }
+            throw RegionError(
+                "the volume \(role.volume) is empty although it was filled",
+                remedy: "restore the storage nodes' directories")
         }
         guard attachment.isEmpty else {
             state.withLock { $0.isIncomplete = true }
-            throw RegionError("the creation of \(role.cluster) was interrupted", remedy: "it starts again on a fresh volume by itself")
+            throw RegionError(
+                "the creation of \(role.cluster) was interrupted", remedy: "it starts again on a fresh volume by itself"
+            )
         }
         enter(.creating)
         try engine.prepare()
@@ -250,12 +260,15 @@ package final class InstanceRunner: Sendable {
     /// Kills a program that runs without the shim: nothing it writes would be in the volume.
     private func verifyShim(_ process: ChildProcess) throws {
         for _ in 0..<1000 {
-            if process.poll() != nil || EngineProcesses.hasMapped(process.pid, suffix: "/\(ShimLibrary.name)") { return }
+            if process.poll() != nil || EngineProcesses.hasMapped(process.pid, suffix: "/\(ShimLibrary.name)") {
+                return
+            }
             usleep(2000)
         }
         process.signal(SIGKILL)
         process.wait()
-        throw RegionError("the engine started without the shim \(shim)", remedy: "check that its account can read that file")
+        throw RegionError(
+            "the engine started without the shim \(shim)", remedy: "check that its account can read that file")
     }
 
     // MARK: - Watching
@@ -296,7 +309,9 @@ package final class InstanceRunner: Sendable {
             if state.phase != .available, let lost = state.lostAt {
                 state.lastRecovery = Int(lost.duration(to: .now) / .milliseconds(1))
             }
-            if state.phase != .available { logger.info("the engine accepts connections", metadata: ["pid": "\(process.pid)"]) }
+            if state.phase != .available {
+                logger.info("the engine accepts connections", metadata: ["pid": "\(process.pid)"])
+            }
             state.phase = .available
             state.reason = nil
             state.progress = nil

@@ -119,7 +119,8 @@ package struct LocalAuthority {
         else { return nil }
         let wrapped = Certificate.PrivateKey(key)
         let ends = now.addingTimeInterval(Double(renewalDays) * 86400)
-        guard certificate.publicKey == wrapped.publicKey, certificate.notValidBefore <= now, certificate.notValidAfter > ends
+        guard certificate.publicKey == wrapped.publicKey, certificate.notValidBefore <= now,
+            certificate.notValidAfter > ends
         else { return nil }
         return (certificate, wrapped)
     }

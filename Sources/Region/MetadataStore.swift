@@ -24,10 +24,13 @@ package final class MetadataStore: Sendable {
             try Self.migrator.migrate(database)
             chmod(path, 0o600)
         } catch {
-            throw RegionError("cannot open the metadata \(path): \(error)", remedy: "check its owner and the free space, or restore it")
+            throw RegionError(
+                "cannot open the metadata \(path): \(error)",
+                remedy: "check its owner and the free space, or restore it")
         }
         if try database.read({ try Self.migrator.hasBeenSuperseded($0) }) {
-            throw RegionError("the metadata \(path) is of a newer borealis", remedy: "use the newer borealis that wrote it")
+            throw RegionError(
+                "the metadata \(path) is of a newer borealis", remedy: "use the newer borealis that wrote it")
         }
     }
 
@@ -61,7 +64,9 @@ package final class MetadataStore: Sendable {
     // MARK: - Settings
 
     package func setting(_ name: String) throws -> String? {
-        try database.read { try String.fetchOne($0, sql: "SELECT value FROM setting WHERE name = ?", arguments: [name]) }
+        try database.read {
+            try String.fetchOne($0, sql: "SELECT value FROM setting WHERE name = ?", arguments: [name])
+        }
     }
 
     package func set(_ name: String, to value: String) throws {
@@ -77,7 +82,8 @@ package final class MetadataStore: Sendable {
             try Row.fetchAll(db, sql: "SELECT id, groupBytes, chunkBytes, dataKey FROM volume ORDER BY id").map { row in
                 VolumeRecord(
                     id: try Self.volume(row["id"]), groupBytes: UInt64(bitPattern: row["groupBytes"] as Int64),
-                    chunkBytes: UInt64(bitPattern: row["chunkBytes"] as Int64), dataKey: try Self.decode(row["dataKey"]))
+                    chunkBytes: UInt64(bitPattern: row["chunkBytes"] as Int64), dataKey: try Self.decode(row["dataKey"])
+                )
             }
         }
     }
@@ -99,7 +105,8 @@ package final class MetadataStore: Sendable {
     package func update(dataKey: WrappedKey, of volume: VolumeID) throws {
         try database.write {
             try $0.execute(
-                sql: "UPDATE volume SET dataKey = ? WHERE id = ?", arguments: [try JSONEncoder().encode(dataKey), "\(volume)"])
+                sql: "UPDATE volume SET dataKey = ? WHERE id = ?",
+                arguments: [try JSONEncoder().encode(dataKey), "\(volume)"])
         }
     }
 
@@ -110,7 +117,8 @@ package final class MetadataStore: Sendable {
             try Row.fetchAll(db, sql: "SELECT * FROM cluster ORDER BY id").map { row in
                 ClusterRecord(
                     id: row["id"], engine: row["engine"], volume: try Self.volume(row["volume"]),
-                    state: ClusterRecord.State(rawValue: row["state"]) ?? .creating, host: row["host"], port: row["port"],
+                    state: ClusterRecord.State(rawValue: row["state"]) ?? .creating, host: row["host"],
+                    port: row["port"],
                     superuser: row["superuser"], password: try Self.decode(row["password"]))
             }
         }
@@ -151,7 +159,8 @@ package final class MetadataStore: Sendable {
         try database.write { db in
             try Self.insert(volume, db)
             try db.execute(
-                sql: "UPDATE cluster SET volume = ? WHERE id = ? AND state = 'creating'", arguments: ["\(volume.id)", cluster])
+                sql: "UPDATE cluster SET volume = ? WHERE id = ? AND state = 'creating'",
+                arguments: ["\(volume.id)", cluster])
         }
     }
 
@@ -159,7 +168,8 @@ package final class MetadataStore: Sendable {
     package func update(password: WrappedKey, of cluster: String) throws {
         try database.write {
             try $0.execute(
-                sql: "UPDATE cluster SET password = ? WHERE id = ?", arguments: [try JSONEncoder().encode(password), cluster])
+                sql: "UPDATE cluster SET password = ? WHERE id = ?",
+                arguments: [try JSONEncoder().encode(password), cluster])
         }
     }
 
@@ -192,7 +202,9 @@ package final class MetadataStore: Sendable {
     package func nodes() throws -> [NodeRecord] {
         try database.read { db in
             try Row.fetchAll(db, sql: "SELECT id, role, host, port FROM node ORDER BY id").map { row in
-                guard let id = NodeID(row["id"] as String) else { throw Self.damaged("the node \(row["id"] as String)") }
+                guard let id = NodeID(row["id"] as String) else {
+                    throw Self.damaged("the node \(row["id"] as String)")
+                }
                 return NodeRecord(id: id, role: row["role"], host: row["host"], port: row["port"])
             }
         }
@@ -243,7 +255,9 @@ package final class MetadataStore: Sendable {
         return id
     }
 
-    private static func decode(_ data: Data) throws -> WrappedKey { try JSONDecoder().decode(WrappedKey.self, from: data) }
+    private static func decode(_ data: Data) throws -> WrappedKey {
+        try JSONDecoder().decode(WrappedKey.self, from: data)
+    }
 
     private static func damaged(_ what: String) -> RegionError {
         RegionError("the metadata names \(what), which cannot be", remedy: "restore it from a backup")

@@ -19,7 +19,9 @@ enum Ports {
         address.sin_port = in_port_t(UInt16(truncatingIfNeeded: port)).bigEndian
         inet_pton(AF_INET, host, &address.sin_addr)
         return withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(fd, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0 }
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(fd, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+            }
         }
     }
 

@@ -34,7 +34,8 @@ extension RegionSetup {
 
     /// A process that opens a copy-on-write mount of a cluster's volume.
     func mount(_ order: VolumeOrder, role: String) throws -> RoleConfiguration {
-        guard let record = try metadata.instances().first(where: { $0.cluster == order.cluster }), let path = order.directory
+        guard let record = try metadata.instances().first(where: { $0.cluster == order.cluster }),
+            let path = order.directory
         else { throw RegionError("there is no cluster \(order.cluster)", remedy: "see `borealis status`") }
         var settings = try instance(record)
         settings.id = role
@@ -47,12 +48,14 @@ extension RegionSetup {
             throw RegionError("port \(settings.engine.port) is in use", remedy: "choose another with --port")
         }
         if let account, let obstacle = account.obstacle(on: path) {
-            throw RegionError("the account \(account.name) cannot enter \(obstacle)", remedy: "choose another --directory")
+            throw RegionError(
+                "the account \(account.name) cannot enter \(obstacle)", remedy: "choose another --directory")
         }
         try directory.make(path, mode: 0o711)
         var configuration = try base(role)
         configuration.instances = [settings]
-        configuration.adminSocket = directory.socket(role)
+        // It runs in the foreground of a command, which says itself what went wrong.
+        configuration.logLevel = "critical"
         return configuration
     }
 
@@ -63,9 +66,11 @@ extension RegionSetup {
         }
         return RoleConfiguration(
             role: role, storage: nil, instances: [], peers: peers,
-            tls: try authority.identity(role: role, hosts: [RegionDefaults.host, "localhost"]), keyring: directory.keyring,
+            tls: try authority.identity(role: role, hosts: [RegionDefaults.host, "localhost"]),
+            keyring: directory.keyring,
             keys: try metadata.volumes().map { RoleConfiguration.Key(volume: "\($0.id)", wrapped: $0.dataKey) },
-            adminSocket: directory.socket(role), lock: "\(directory.run)/\(role).lock", failureFile: directory.failure(role),
+            adminSocket: directory.socket(role), lock: "\(directory.run)/\(role).lock",
+            failureFile: directory.failure(role),
             shim: directory.shim, logLevel: options.logLevel ?? "info")
     }
 
@@ -77,11 +82,14 @@ extension RegionSetup {
         try directory.make(path, mode: 0o711)
         let password = try keyring.unwrap(cluster.password, context: Secret.context(cluster: cluster.id))
         return RoleConfiguration.Instance(
-            id: record.id, cluster: cluster.id, volume: "\(cluster.volume)", directory: path, groupBytes: volume.groupBytes,
-            chunkBytes: volume.chunkBytes, cacheBytesMax: try metadata.setting("cacheBytes").flatMap { UInt64($0) }.flatMap { $0 == 0 ? nil : $0 },
+            id: record.id, cluster: cluster.id, volume: "\(cluster.volume)", directory: path,
+            groupBytes: volume.groupBytes,
+            chunkBytes: volume.chunkBytes,
+            cacheBytesMax: try metadata.setting("cacheBytes").flatMap { UInt64($0) }.flatMap { $0 == 0 ? nil : $0 },
             nodes: try metadata.nodes().map { "\($0.id)" },
             engine: EngineSettings(
-                engine: cluster.engine, binaries: binaries, account: account, directory: "\(path)/engine", host: cluster.host,
+                engine: cluster.engine, binaries: binaries, account: account, directory: "\(path)/engine",
+                host: cluster.host,
                 port: cluster.port, superuser: cluster.superuser, password: Secret.text(password),
                 overrides: try metadata.engineSettings(cluster: cluster.id)), localAt: nil,
             mayCreate: cluster.state == .creating)

@@ -24,7 +24,8 @@ struct RegionSetup {
         self.options = options
         self.directory = directory
         account = options.demo ? try EngineAccount.resolve(requested: options.engineUser) : nil
-        binaries = options.demo ? try PostgresEngine.locateBinaries(requested: options.binaries, environment: environment) : ""
+        binaries =
+            options.demo ? try PostgresEngine.locateBinaries(requested: options.binaries, environment: environment) : ""
         let settings = try options.settings.map(PostgresConfiguration.parse)
         try directory.prepare(engineAccount: account)
         try directory.checkSocketPaths(instance: RegionDefaults.instance, port: options.port ?? RegionDefaults.port)
@@ -77,7 +78,9 @@ struct RegionSetup {
 
     private func prepareDemo(_ settings: [(name: String, value: String)]) throws {
         if try !metadata.clusters().contains(where: { $0.id == RegionDefaults.cluster }) { try createDemo() }
-        for (name, value) in settings { try metadata.setEngineSetting(name, to: value, cluster: RegionDefaults.cluster) }
+        for (name, value) in settings {
+            try metadata.setEngineSetting(name, to: value, cluster: RegionDefaults.cluster)
+        }
         if let port = options.port { try metadata.setPort(port, cluster: RegionDefaults.cluster) }
         if let bytes = options.cacheBytes { try metadata.set("cacheBytes", to: "\(bytes)") }
         let volumes = Dictionary(uniqueKeysWithValues: try metadata.volumes().map { ($0.id, $0) })
@@ -98,8 +101,10 @@ struct RegionSetup {
         try metadata.insert(
             ClusterRecord(
                 id: RegionDefaults.cluster, engine: "postgres", volume: volume.id, state: .creating,
-                host: RegionDefaults.host, port: options.port ?? RegionDefaults.port, superuser: RegionDefaults.superuser,
-                password: try keyring.wrap(Secret.key(password), context: Secret.context(cluster: RegionDefaults.cluster))),
+                host: RegionDefaults.host, port: options.port ?? RegionDefaults.port,
+                superuser: RegionDefaults.superuser,
+                password: try keyring.wrap(
+                    Secret.key(password), context: Secret.context(cluster: RegionDefaults.cluster))),
             volume: volume, instance: InstanceRecord(id: RegionDefaults.instance, cluster: RegionDefaults.cluster))
         try saveFirstGroup(volume.id)
     }
@@ -109,7 +114,8 @@ struct RegionSetup {
         let id = VolumeID(UInt64.random(in: 1 ... .max))
         let (_, wrapped) = try keyring.createDataKey(context: VolumeKeys.context(id))
         return VolumeRecord(
-            id: id, groupBytes: groupBytes, chunkBytes: RegionDefaults.chunkBytes(groupBytes: groupBytes), dataKey: wrapped)
+            id: id, groupBytes: groupBytes, chunkBytes: RegionDefaults.chunkBytes(groupBytes: groupBytes),
+            dataKey: wrapped)
     }
 
     private func saveFirstGroup(_ volume: VolumeID) throws {
@@ -144,7 +150,8 @@ struct RegionSetup {
     private func checkPorts() throws {
         guard options.demo else { return }
         for cluster in try metadata.clusters() where !Ports.isFree(cluster.port, host: cluster.host) {
-            throw RegionError("port \(cluster.port) is in use", remedy: "stop what uses it, or choose another with --port")
+            throw RegionError(
+                "port \(cluster.port) is in use", remedy: "stop what uses it, or choose another with --port")
         }
     }
 }

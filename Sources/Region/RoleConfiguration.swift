@@ -8,7 +8,7 @@ package import VolumeModel
 
 /// The settings of one process: a JSON file, written by the supervisor on one machine and by hand on several.
 ///
-/// `docs/several-machines.md` shows one. Identifiers are written as text (`a1`, `vol-…`), paths are absolute.
+/// CONTRIBUTING.md shows one. Identifiers are written as text (`a1`, `vol-…`), paths are absolute.
 package struct RoleConfiguration: Codable, Sendable {
     package static let format = 1
 

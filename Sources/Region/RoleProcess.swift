@@ -151,7 +151,8 @@ package final class RoleProcess: Sendable {
         case .startNode: try host.inject(.startNode(try RoleConfiguration.node(fault.node ?? "")))
         case .heal: try host.inject(.heal)
         case .slowDisk: try host.inject(.slowDisk(milliseconds: fault.milliseconds ?? 0))
-        case .corrupt: try host.inject(.corrupt(try RoleConfiguration.node(fault.node ?? ""), blocks: fault.blocks ?? 1))
+        case .corrupt:
+            try host.inject(.corrupt(try RoleConfiguration.node(fault.node ?? ""), blocks: fault.blocks ?? 1))
         case .partition:
             let nodes = host.configuration.nodes.filter { $0.zoneName == fault.zone }
             try host.inject(.isolate(nodes))
@@ -164,11 +165,16 @@ package final class RoleProcess: Sendable {
         guard let instance = instances.first(where: { $0.role.cluster == order.cluster }) else { throw Self.unclear }
         guard order.action != .detachCache else {
             instance.dropCache()
-            return "the local cache of \(instance.role.id) is dropped; blocks come back from the storage nodes as they are touched"
+            return
+                "the local cache of \(instance.role.id) is dropped; blocks come back from the storage nodes as they are touched"
         }
         let inspector = VolumeInspector(
             volume: try RoleConfiguration.volume(instance.role.volume), access: instance.access, keys: instance.keys)
-        try inspector.perform(order) { emit(.line($0)) } progress: { emit(.progress($0)) }
+        try inspector.perform(order) {
+            emit(.line($0))
+        } progress: {
+            emit(.progress($0))
+        }
         return nil
     }
 }

@@ -26,7 +26,9 @@ package enum ShimLibrary {
         var above = beside
         while above.count > 1 {
             above = (above as NSString).deletingLastPathComponent
-            if above.hasSuffix("/.build") { candidates.append("\((above as NSString).deletingLastPathComponent)/out/shim/\(name)") }
+            if above.hasSuffix("/.build") {
+                candidates.append("\((above as NSString).deletingLastPathComponent)/out/shim/\(name)")
+            }
         }
         guard let found = candidates.first(where: { access($0, R_OK) == 0 }) else {
             throw RegionError("cannot find \(name)", remedy: "run `make shim`, or name it with BOREALIS_SHIM")

@@ -38,7 +38,8 @@ extension Supervisor {
             let keeper = try keeper(ofZone: zone)
             let pid = keeper.pid
             keeper.hold(by: fault.text)
-            return "SIGKILL sent to \(keeper.role), process \(pid.map(String.init) ?? "none"); it stays down until `borealis fault heal`"
+            return
+                "SIGKILL sent to \(keeper.role), process \(pid.map(String.init) ?? "none"); it stays down until `borealis fault heal`"
         case .compact:
             let nodes = try stopNodes(ofZone: zone)
             return "the nodes \(nodes.joined(separator: ", ")) are stopped inside the storage process: "
@@ -108,7 +109,8 @@ extension Supervisor {
     private func crashWriter() throws -> String {
         for keeper in keepers where keeper.pid != nil {
             let client = AdminClient(path: directory.socket(keeper.role))
-            guard let process = try? client.send(AdminRequest(.status), timeoutSeconds: 2).process, !process.instances.isEmpty
+            guard let process = try? client.send(AdminRequest(.status), timeoutSeconds: 2).process,
+                !process.instances.isEmpty
             else { continue }
             return try client.send(AdminRequest(.fault, fault: FaultOrder(.crashWriter))).note ?? "done"
         }
@@ -131,7 +133,8 @@ extension Supervisor {
         guard keeper.pid != nil else {
             throw RegionError("the process \(keeper.role) is down", remedy: "bring it back with `borealis fault heal`")
         }
-        _ = try AdminClient(path: directory.socket(keeper.role)).send(AdminRequest(.fault, fault: fault), timeoutSeconds: 30)
+        _ = try AdminClient(path: directory.socket(keeper.role)).send(
+            AdminRequest(.fault, fault: fault), timeoutSeconds: 30)
     }
 
     private func keeper(ofZone zone: String) throws -> ChildKeeper {

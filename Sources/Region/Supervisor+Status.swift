@@ -63,7 +63,8 @@ extension Supervisor {
             let detail = answers[record.role]?.nodes.first { $0.reportID == "\(record.id)" }
             return StatusReport.Node(
                 id: "\(record.id)", az: record.id.zoneName, pid: keeper?.pid, state: detail?.reportState ?? "down",
-                scl: detail?.reportSCL, reason: detail?.reason ?? (detail == nil ? keeper?.reason : nil), detail: detail)
+                scl: detail?.reportSCL, reason: detail?.reason ?? (detail == nil ? keeper?.reason : nil), detail: detail
+            )
         }
     }
 
@@ -79,7 +80,8 @@ extension Supervisor {
         let pid = keeper.pid
         return StatusReport.Process(
             role: keeper.role, pid: pid, state: pid != nil ? "running" : keeper.heldBy != nil ? "held" : "restarting",
-            restarts: keeper.restarts, reason: keeper.reason, residentBytes: pid.flatMap(Self.residentBytes))
+            restarts: keeper.restarts, reason: pid == nil ? keeper.reason : nil,
+            residentBytes: pid.flatMap(Self.residentBytes))
     }
 
     /// The second field of /proc/PID/statm, in pages.

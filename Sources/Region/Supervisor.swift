@@ -79,7 +79,9 @@ package final class Supervisor: Sendable {
 
     /// Starts every process and the admin socket.
     package func start() throws {
-        let server = try AdminServer(path: directory.regionSocket) { [self] request, emit in try answer(request, emit: emit) }
+        let server = try AdminServer(path: directory.regionSocket) { [self] request, emit in
+            try answer(request, emit: emit)
+        }
         self.server.withLock { $0 = server }
         for keeper in keepers { keeper.start() }
         Thread.detachNewThread { [self] in noteCreation() }
@@ -155,7 +157,8 @@ package final class Supervisor: Sendable {
         return reply
     }
 
-    private static let unclear = RegionError("the request lacks what it is about", remedy: "use the same borealis on both sides")
+    private static let unclear = RegionError(
+        "the request lacks what it is about", remedy: "use the same borealis on both sides")
 
     private func client(forInstanceOf cluster: String) throws -> AdminClient {
         for keeper in keepers where keeper.pid != nil {

@@ -34,11 +34,13 @@ final class UnixSocket {
     static func listen(_ path: String) throws -> Int32 {
         let fd = makeSocket()
         unlink(path)
-        guard fd >= 0, withAddress(path, { bind(fd, $0, $1) }) == 0, chmod(path, 0o600) == 0, Glibc.listen(fd, 64) == 0 else {
+        guard fd >= 0, withAddress(path, { bind(fd, $0, $1) }) == 0, chmod(path, 0o600) == 0, Glibc.listen(fd, 64) == 0
+        else {
             let code = errno
             if fd >= 0 { close(fd) }
             throw RegionError(
-                "cannot listen on \(path): \(String(cString: strerror(code)))", remedy: "check the data directory's owner and length")
+                "cannot listen on \(path): \(String(cString: strerror(code)))",
+                remedy: "check the data directory's owner and length")
         }
         return fd
     }
@@ -91,7 +93,9 @@ final class UnixSocket {
         let bytes = [UInt8](data) + [10]
         var sent = 0
         while sent < bytes.count {
-            let count = bytes[sent...].withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            let count = bytes[sent...].withUnsafeBytes {
+                send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
             if count < 0 && errno == EINTR { continue }
             guard count > 0 else { return false }
             sent += count

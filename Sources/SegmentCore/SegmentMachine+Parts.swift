@@ -127,7 +127,8 @@ extension SegmentMachine {
                 chain.append(entry)
                 end = entry.header.end
             } else if entry.header.end <= end {
-                actions.append(.discard(entry.header))
+                // The same part may have come once more while this one waited behind a hole: then it is not to be dropped.
+                if !isInChain(entry.header) { actions.append(.discard(entry.header)) }
             } else {
                 // Sorted by end: what begins beyond a hole is followed only by what lies further on.
                 kept.append(entry)
@@ -177,6 +178,11 @@ extension SegmentMachine {
             if loose[middle].header.end < end { low = middle + 1 } else { high = middle }
         }
         return low
+    }
+
+    private func isInChain(_ header: BatchHeader) -> Bool {
+        let index = chain.partition { $0.header.end < header.end }
+        return index < chain.count && chain[index].header == header
     }
 
     func entry(endingAt end: LSN) -> Entry? {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import SegmentCore
 internal import Synchronization
 
 /// Runs many seeds, each on one thread, several at once; every seed is independent of all others.
@@ -57,9 +56,7 @@ package enum SeedRunner {
     }
 
     /// The first seed of a range that finds a violation, if any does: how many seeds a missing rule stays hidden.
-    package static func firstFailure(_ seeds: ClosedRange<UInt64>, rules: SafetyRules) -> SimulationResult? {
-        var options = SimulationOptions()
-        options.rules = rules
+    package static func firstFailure(_ seeds: ClosedRange<UInt64>, options: SimulationOptions) -> SimulationResult? {
         for seed in seeds {
             let result = Simulation.run(seed: seed, options: options)
             if result.violation != nil { return result }

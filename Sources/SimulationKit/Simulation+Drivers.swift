@@ -43,7 +43,7 @@ extension Simulation {
             oracle.decided(driver.epoch, end: vdl)
         }
         for action in actions {
-            if case .ready = action {} else if diesMidway(driver, 1, in: 300) { return }
+            if case .ready = action {} else if diesMidway(driver, profile.deaths, in: 300) { return }
             switch action {
             case .send(let group, let node, let message): send(message, to: node, group, by: driver, payload: 0)
             case .pull(let group, let node, let header):
@@ -190,10 +190,10 @@ extension Simulation {
                 knownEpoch = max(knownEpoch, epoch)
                 if wanted == driver.id { respawn() }
             case .install(let group, let node, let tenure):
-                if diesMidway(driver, 1, in: 150) { return }
+                if diesMidway(driver, profile.deaths, in: 150) { return }
                 send(.install(tenure), to: node, group, by: driver, payload: 0)
             case .create(let group, let node, let tenure):
-                if diesMidway(driver, 1, in: 150) { return }
+                if diesMidway(driver, profile.deaths, in: 150) { return }
                 guard let index = index(of: node) else { continue }
                 send(
                     .create(group, tenure, from: .driver(UInt64(driver.id))), node: index, from: slot(ofDriver: driver.id),

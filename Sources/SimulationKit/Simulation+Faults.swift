@@ -8,24 +8,34 @@ internal import VolumeModel
 extension Simulation {
     func fault() {
         guard !isHealed else { return }
-        queue.schedule(.fault, at: now + UInt64(random.pick(2000...30000)))
+        queue.schedule(.fault, at: now + UInt64(random.pick(profile.interval)))
         mix(10, 0)
-        switch random.pick(0...99) {
-        case 0..<14: crash(random.pick(0...(nodes.count - 1)), for: random.pick(1000...120_000))
-        case 14..<18: crashZone()
-        case 18..<21: powerFailure()
-        case 21..<31: partition()
-        case 31..<38: split()
-        case 38..<54: takeOver()
-        case 54..<59: pause()
-        case 59..<69: rot()
-        case 69..<74: loseDisk()
-        case 74..<79: fillDisk()
-        case 79..<84: slowDown()
-        case 84..<92: changeMembers()
-        default: grow()
+        var draw = random.pick(0...(profile.weights.reduce(0) { $0 + $1.weight } - 1))
+        for (kind, weight) in profile.weights {
+            draw -= weight
+            guard draw < 0 else { continue }
+            strike(kind)
+            break
         }
         if needsBreak, totals.takeovers >= 2, batchesMade > options.batches / 2 { breakPromise() }
+    }
+
+    private func strike(_ kind: FaultProfile.Kind) {
+        switch kind {
+        case .crash: crash(random.pick(0...(nodes.count - 1)), for: random.pick(1000...120_000))
+        case .crashZone: crashZone()
+        case .powerFailure: powerFailure()
+        case .partition: partition()
+        case .split: split()
+        case .takeOver: takeOver()
+        case .pause: pause()
+        case .rot: rot()
+        case .loseDisk: loseDisk()
+        case .fillDisk: fillDisk()
+        case .slowDown: slowDown()
+        case .changeMembers: changeMembers()
+        case .grow: grow()
+        }
     }
 
     private func crashZone() {
@@ -207,6 +217,8 @@ extension Simulation {
             guard survives(GroupID(UInt32(place)), only: nil, without: index, rottenAt: nil), rots.isEmpty else { return }
         }
         destroy(index)
+        // The next thing to fail is what the lost copies were a spare for.
+        if random.chance(1, in: 3) { split() }
     }
 
     func destroy(_ index: Int) {

@@ -40,24 +40,19 @@ package final class Simulation {
     var isBroken = false
     var brokenAt: UInt64 = 0
     var batchesMade = 0
-    var network = NetworkFaults()
+    let profile: FaultProfile
+    var network = FaultProfile.Network()
     var blocked: [[Bool]] = []
     /// Rotten copies that have not been repaired.
     var rots: [(Int, BatchHeader)] = []
     var actions: [SegmentAction] = []
     var trace: [String] = []
 
-    /// How bad a seed's network is: chances in 10,000 messages.
-    struct NetworkFaults {
-        var lost = 0
-        var doubled = 0
-        var late = 0
-    }
-
     package init(seed: UInt64, options: SimulationOptions) {
         self.seed = seed
         self.options = options
         random = SimulationRandom(seed: seed)
+        profile = FaultProfile.all[Int(seed % UInt64(FaultProfile.all.count))]
         build()
     }
 
@@ -85,8 +80,9 @@ package final class Simulation {
             }
         }
         blocked = Array(repeating: Array(repeating: false, count: nodes.count + 4), count: nodes.count + 4)
-        network = NetworkFaults(
-            lost: random.pick([0, 10, 100, 400]), doubled: random.pick([0, 20, 200]), late: random.pick([0, 50, 500, 1500]))
+        network.lost = random.pick(profile.lost)
+        network.doubled = random.pick([0, 20, 200])
+        network.late = random.pick([0, 50, 500, 1500])
         let first = nodes.filter { $0.id.value & 0xff < 3 }.map(\.id)
         let tenure = Tenure(
             membership: Membership(epoch: MembershipEpoch(1), sets: [first]),
@@ -165,7 +161,7 @@ package final class Simulation {
     func send(_ parcel: Parcel, node: Int, from: Int, to: Int) {
         let disk = nodes[node].disk
         if !isHealed, blocked[from][to] { return }
-        let faults = isHealed ? NetworkFaults() : network
+        let faults = isHealed ? FaultProfile.Network() : network
         if faults.lost > 0, random.chance(faults.lost, in: 10000) {
             totals.lostMessages += 1
             return
@@ -178,7 +174,7 @@ package final class Simulation {
         }
     }
 
-    private func delay(_ faults: NetworkFaults) -> UInt64 {
+    private func delay(_ faults: FaultProfile.Network) -> UInt64 {
         if faults.late > 0, random.chance(faults.late, in: 10000) {
             totals.lateMessages += 1
             return UInt64(random.chance(1, in: 8) ? random.pick(5000...120_000) : random.pick(1000...8000))

@@ -12,6 +12,20 @@ package struct SimulationOptions: Sendable {
     package var isVerbose = false
 
     package init() {}
+
+    /// Switches a rule by name: `off` or `on`, for `writeQuorum` a number.
+    /// - Returns: false if there is no such rule or value
+    package mutating func set(rule name: String, to value: String) -> Bool {
+        if name == "writeQuorum" {
+            guard let number = Int(value), (1...6).contains(number) else { return false }
+            rules.writeQuorum = number
+            return true
+        }
+        guard let (_, path) = SafetyRules.switches.first(where: { $0.name == name }), value == "on" || value == "off"
+        else { return false }
+        rules[keyPath: path] = value == "on"
+        return true
+    }
 }
 
 /// What a seed's run came to.

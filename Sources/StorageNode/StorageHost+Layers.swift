@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import CBorealis
 internal import LayerCore
 internal import LayerStore
 internal import Logging
@@ -15,6 +16,7 @@ extension StorageHost {
     private static let journalFilesSoft = 8
 
     func runLayers() {
+        lowerPriority()
         while !isStopping.load(ordering: .acquiring) {
             let seen = layering.value
             let keys = state.withLock { state in state.tails.keys.sorted { ($0.volume, $0.group) < ($1.volume, $1.group) } }
@@ -131,6 +133,9 @@ extension StorageHost {
         }
     }
 
+    /// Background threads take the processor only when commits leave it; back-pressure sees to it that they get enough.
+    func lowerPriority() { _ = bx_lower_thread_priority(10) }
+
     // MARK: - Damage
 
     /// Takes a segment whose layers are damaged out of service and has it copied from a peer.
@@ -150,21 +155,26 @@ extension StorageHost {
         if let peer { startCopy(id, from: peer) } else { state.withLock { $0.segments[id]?.isCopying = false } }
     }
 
-    /// Authenticates everything on disk, a segment at a time, slowly and for ever.
+    /// Authenticates everything on disk, a segment at a time, for ever: each once in `scrubSeconds`.
     func runScrub() {
+        lowerPriority()
         while !isStopping.load(ordering: .acquiring) {
             let ids = state.withLock { state in state.segments.keys.sorted() }
-            for id in ids {
-                for _ in 0..<20 where !isStopping.load(ordering: .acquiring) {
-                    let seen = layered.value
-                    layered.wait(seen: seen, milliseconds: 500)
-                }
+            let pause = Int32(clamping: configuration.scrubSeconds * 1000 / max(1, ids.count))
+            rest(milliseconds: pause)
+            for id in ids where !isStopping.load(ordering: .acquiring) {
                 scrub(id)
+                rest(milliseconds: pause)
             }
-            if ids.isEmpty {
-                let seen = layered.value
-                layered.wait(seen: seen, milliseconds: 1000)
-            }
+        }
+    }
+
+    /// Sleeps, but not beyond the host's end.
+    private func rest(milliseconds: Int32) {
+        let end = bx_monotonic_ns() + Int64(milliseconds) * 1_000_000
+        while !isStopping.load(ordering: .acquiring), bx_monotonic_ns() < end {
+            let seen = ending.value
+            ending.wait(seen: seen, milliseconds: min(1000, milliseconds))
         }
     }
 

@@ -37,6 +37,7 @@ extension StorageHost {
         isStopping.store(true, ordering: .releasing)
         layering.signal()
         layered.signal()
+        ending.signal()
         server.withLock { server in
             server?.stop()
             server = nil

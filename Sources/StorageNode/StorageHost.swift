@@ -62,6 +62,7 @@ package final class StorageHost: Sendable {
     let cache: ChunkCache
     let layering = EventCount()
     let layered = EventCount()
+    let ending = EventCount()
     let links: PeerLinks
     let server = Mutex<StorageServer?>(nil)
     let isStopping = Atomic<Bool>(false)
@@ -85,6 +86,15 @@ package final class StorageHost: Sendable {
 
     // MARK: - Segments
 
+    /// Merging costs each copy a rewrite, and reads are rare while the cache is warm: so layers pile up for a while.
+    private static let limits: CompactionLimits = {
+        var limits = CompactionLimits()
+        limits.deltas = 24
+        limits.mergeWidth = 12
+        limits.roundBytes = 1 << 30
+        return limits
+    }()
+
     /// A segment's parts with nothing in them; its layers may hold something from before.
     func makeSegment(_ id: SegmentID, in state: inout State) throws -> HostedSegment {
         let key = GroupKey(volume: id.volume, group: id.group)
@@ -97,7 +107,7 @@ package final class StorageHost: Sendable {
         try makeDirectory(segmentDirectory(id))
         let layers = try LayerStore(
             directory: segmentDirectory(id), identity: identity,
-            sealer: Sealer(dataKey: dataKey, purpose: identity.sealingPurpose), cache: cache)
+            sealer: Sealer(dataKey: dataKey, purpose: identity.sealingPurpose), cache: cache, limits: Self.limits)
         return HostedSegment(
             machine: SegmentMachine(volume: id.volume, group: id.group, node: id.node), layers: layers, tail: tail)
     }

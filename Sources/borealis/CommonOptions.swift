@@ -28,7 +28,11 @@ struct ByteCount: ExpressibleByArgument {
     init?(argument: String) {
         let units: [Character: UInt64] = ["K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40]
         var digits = argument.uppercased()[...]
-        if digits.hasSuffix("IB") { digits = digits.dropLast(2) } else if digits.hasSuffix("B") { digits = digits.dropLast() }
+        if digits.hasSuffix("IB") {
+            digits = digits.dropLast(2)
+        } else if digits.hasSuffix("B") {
+            digits = digits.dropLast()
+        }
         var unit: UInt64 = 1
         if let last = digits.last, let found = units[last] {
             unit = found

@@ -23,7 +23,8 @@ struct Down: ParsableCommand {
         let end = ContinuousClock.now + .seconds(timeout)
         while FileLock.holder(directory.lock) != nil {
             guard ContinuousClock.now < end else {
-                throw RegionError("process \(pid) is still shutting down", remedy: "wait, or end it with `kill -9 \(pid)`")
+                throw RegionError(
+                    "process \(pid) is still shutting down", remedy: "wait, or end it with `kill -9 \(pid)`")
             }
             Thread.sleep(forTimeInterval: 0.05)
         }

@@ -47,7 +47,8 @@ struct Status: ParsableCommand {
             report.processes.map { process in
                 let memory = process.residentBytes.map { "\($0 >> 20) MB" } ?? "-"
                 return [
-                    process.role, process.state, Self.text(process.pid), "\(process.restarts)", memory, process.reason ?? "",
+                    process.role, process.state, Self.text(process.pid), "\(process.restarts)", memory,
+                    process.reason ?? "",
                 ]
             })
     }

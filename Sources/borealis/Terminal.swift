@@ -6,7 +6,11 @@ internal import Logging
 
 /// What the program says to people: facts on stdout, progress on stderr, colour only where somebody looks.
 enum Terminal {
-    enum Colour: Int { case red = 31, green = 32, yellow = 33 }
+    enum Colour: Int {
+        case red = 31
+        case green = 32
+        case yellow = 33
+    }
 
     private static let hasColour =
         isatty(1) == 1 && getenv("NO_COLOR") == nil && getenv("TERM").map { String(cString: $0) } != "dumb"

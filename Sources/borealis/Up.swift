@@ -9,34 +9,47 @@ internal import Region
 struct Up: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Start the region, with one PostgreSQL cluster named demo.",
-        discussion: "In the foreground, ^C shuts it down cleanly. Everything is kept: the next `up` goes on where it was.")
+        discussion:
+            "In the foreground, ^C shuts it down cleanly. Everything is kept: the next `up` goes on where it was.")
 
     @OptionGroup var region: RegionOptions
     @Flag(help: "Return as soon as it accepts connections, and leave it running.") var detach = false
-    @Option(help: ArgumentHelp("compact: one process for the six nodes; zones: one for each zone. Remembered.", valueName: "name"))
+    @Option(
+        help: ArgumentHelp(
+            "compact: one process for the six nodes; zones: one for each zone. Remembered.", valueName: "name"))
     var layout: Layout?
     @Flag(inversion: .prefixedNo, help: "Run the cluster demo.") var demo = true
-    @Option(help: ArgumentHelp("Where demo listens on 127.0.0.1. Remembered. Default: \(RegionDefaults.port).", valueName: "port"))
+    @Option(
+        help: ArgumentHelp(
+            "Where demo listens on 127.0.0.1. Remembered. Default: \(RegionDefaults.port).", valueName: "port"))
     var port: Int?
     @Option(
         name: .customLong("set"),
-        help: ArgumentHelp("A PostgreSQL setting, such as shared_buffers=1GB. Repeatable. Remembered.", valueName: "name=value"))
+        help: ArgumentHelp(
+            "A PostgreSQL setting, such as shared_buffers=1GB. Repeatable. Remembered.", valueName: "name=value"))
     var settings: [String] = []
     @Option(
-        help: ArgumentHelp("Size of a protection group, such as 64M, when the region is made. Default: 10G.", valueName: "bytes"))
+        help: ArgumentHelp(
+            "Size of a protection group, such as 64M, when the region is made. Default: 10G.", valueName: "bytes"))
     var groupBytes: ByteCount?
     @Option(
         help: ArgumentHelp(
             "How much of the volume the local cache may hold, such as 2G; 0 removes the limit. Remembered. Default: no limit.",
             valueName: "bytes"))
     var cacheBytes: ByteCount?
-    @Option(help: ArgumentHelp("Log a storage process may hold before its layers catch up; more makes commits wait.", valueName: "bytes"))
+    @Option(
+        help: ArgumentHelp(
+            "Log a storage process may hold before its layers catch up; more makes commits wait.", valueName: "bytes"))
     var journalBytes: ByteCount?
-    @Option(help: ArgumentHelp("Directory of PostgreSQL 15's programs. Default: $BOREALIS_PG_BIN, Debian's, pg_config's.", valueName: "dir"))
+    @Option(
+        help: ArgumentHelp(
+            "Directory of PostgreSQL 15's programs. Default: $BOREALIS_PG_BIN, Debian's, pg_config's.", valueName: "dir"
+        ))
     var pgBin: String?
     @Option(help: ArgumentHelp("As root: the account engines run under. Default: postgres.", valueName: "account"))
     var engineUser: String?
-    @Option(help: ArgumentHelp("With --detach: how long to wait for it, seconds.", valueName: "seconds")) var timeout = 300
+    @Option(help: ArgumentHelp("With --detach: how long to wait for it, seconds.", valueName: "seconds")) var timeout =
+        300
     @Option(help: ArgumentHelp("trace, debug, info, notice, warning, error.", valueName: "level")) var logLevel = "info"
     @Flag(help: "Print the status as JSON once it accepts connections.") var json = false
 
@@ -48,7 +61,9 @@ struct Up: ParsableCommand {
         if let journalBytes, !(16 << 20...1 << 40).contains(journalBytes.bytes) {
             throw ValidationError("--journal-bytes is not between 16M and 1T")
         }
-        guard Logger.Level(rawValue: logLevel) != nil else { throw ValidationError("--log-level \(logLevel) does not exist") }
+        guard Logger.Level(rawValue: logLevel) != nil else {
+            throw ValidationError("--log-level \(logLevel) does not exist")
+        }
     }
 
     func run() throws {
@@ -64,7 +79,8 @@ struct Up: ParsableCommand {
         var logger = Logger(label: "borealis")
         logger.logLevel = .warning
         let supervisor = try Supervisor(
-            options, executable: try Executable.path(), environment: ProcessInfo.processInfo.environment, logger: logger)
+            options, executable: try Executable.path(), environment: ProcessInfo.processInfo.environment, logger: logger
+        )
         try supervisor.start()
         let quiet = json
         Thread.detachNewThread {

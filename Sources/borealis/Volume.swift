@@ -79,7 +79,8 @@ extension Volume {
             discussion: "What it writes stays local and is thrown away at the end. ^C ends it.")
         @OptionGroup var target: VolumeTarget
         @Option(help: ArgumentHelp("The LSN. Default: the newest durable one.", valueName: "lsn")) var at: LSNArgument?
-        @Option(help: ArgumentHelp("Where it listens on 127.0.0.1. Default: any free port.", valueName: "port")) var port: Int?
+        @Option(help: ArgumentHelp("Where it listens on 127.0.0.1. Default: any free port.", valueName: "port"))
+        var port: Int?
         @Option(help: ArgumentHelp("Where the local files go. Default: within the data directory.", valueName: "dir"))
         var directory: String?
 
@@ -88,7 +89,8 @@ extension Volume {
             order.at = at?.value
             order.port = port
             let path = directory.map(DataDirectory.resolve)
-            order.directory = path ?? target.region.directory.instance("mount-\(ProcessInfo.processInfo.processIdentifier)")
+            order.directory =
+                path ?? target.region.directory.instance("mount-\(ProcessInfo.processInfo.processIdentifier)")
             guard let configuration = try target.region.client.send(AdminRequest(.mount, volume: order)).path else {
                 throw RegionError("the answer has no configuration", remedy: "restart the region with this borealis")
             }

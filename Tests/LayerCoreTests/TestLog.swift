@@ -135,13 +135,19 @@ struct TestLog {
             switch operation.what {
             case .write(let ranges):
                 for range in ranges {
-                    for (i, byte) in range.bytes.enumerated() {
-                        let at = range.offset + UInt64(i)
-                        if at >= start, at < start + 8192 { bytes[Int(at - start)] = byte }
-                    }
+                    let from = max(range.offset, start)
+                    let to = min(range.offset + UInt64(range.bytes.count), start + 8192)
+                    if from >= to { continue }
+                    bytes.replaceSubrange(
+                        Int(from - start)..<Int(to - start),
+                        with: range.bytes[Int(from - range.offset)..<Int(to - range.offset)])
                 }
             case .zero(let from, let to):
-                for i in 0..<UInt64(8192) where start + i >= from && start + i < to { bytes[Int(i)] = 0 }
+                let low = max(from, start)
+                let high = min(to, start + 8192)
+                if low >= high { continue }
+                bytes.replaceSubrange(
+                    Int(low - start)..<Int(high - start), with: repeatElement(0, count: Int(high - low)))
             }
         }
         return bytes.allSatisfy { $0 == 0 } ? nil : bytes
@@ -149,7 +155,7 @@ struct TestLog {
 }
 
 /// A directory of its own, removed at the end.
-final class Scratch {
+final class Scratch: Sendable {
     let path: String
     init() {
         path = NSTemporaryDirectory() + "/layers-" + UUID().uuidString

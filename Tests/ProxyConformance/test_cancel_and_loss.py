@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cancel requests, queueing, lost backends, failover."""
+import subprocess, threading, time
+
+import psycopg
+import pytest
+
+
+def test_cancel_reaches_the_right_backend(cluster):
+    bystander = cluster.connect()
+    c = cluster.connect()
+    threading.Timer(0.7, c.cancel).start()
+    began = time.time()
+    with pytest.raises(psycopg.errors.QueryCanceled):
+        c.execute("SELECT pg_sleep(20)")
+    assert time.time() - began < 8
+    assert bystander.execute("SELECT 1").fetchone()[0] == 1
+    assert c.execute("SELECT 2").fetchone()[0] == 2
+
+
+def test_clients_queue_and_time_out(cluster):
+    holders = [cluster.connect(autocommit=False) for _ in range(4)]
+    for h in holders:
+        h.execute("SELECT 1")
+    waiter = cluster.connect()
+    threading.Timer(1, holders[0].commit).start()
+    began = time.time()
+    assert waiter.execute("SELECT 5").fetchone()[0] == 5
+    assert 0.5 < time.time() - began < 8
+    for h in holders:
+        h.rollback()
+        h.close()
+
+
+def test_a_killed_backend_is_an_error_not_a_disconnect(cluster):
+    c = cluster.connect()
+    with pytest.raises(psycopg.Error) as info:
+        c.execute("SELECT pg_terminate_backend(pg_backend_pid()), pg_sleep(1)")
+    assert info.value.sqlstate == "57P01"
+    assert c.execute("SELECT 1").fetchone()[0] == 1
+    t = cluster.connect(autocommit=False)
+    t.execute("SELECT 1")
+    with pytest.raises(psycopg.Error) as info:
+        t.execute("SELECT pg_terminate_backend(pg_backend_pid()), pg_sleep(1)")
+    assert info.value.sqlstate == "57P01"
+
+
+def test_idle_clients_survive_a_restart(failover_cluster):
+    cluster = failover_cluster
+    clients = [cluster.connect() for _ in range(10)]
+    for i, c in enumerate(clients):
+        c.execute(f"SET work_mem = '{i + 10}MB'")
+        c.execute("SELECT %s::int", (i,), prepare=True)
+    cluster.primary.stop()
+    results = []
+    def ask():
+        results.append(clients[0].execute("SHOW work_mem").fetchone()[0])
+    thread = threading.Thread(target=ask)
+    thread.start()
+    time.sleep(1)
+    assert results == []
+    cluster.primary.start()
+    thread.join(15)
+    assert results == ["10MB"]
+    for i, c in enumerate(clients):
+        assert c.execute("SHOW work_mem").fetchone()[0] == f"{i + 10}MB"
+        assert c.execute("SELECT %s::int", (i,), prepare=True).fetchone()[0] == i
+
+
+def test_failover_to_the_standby(failover_cluster):
+    cluster = failover_cluster
+    with cluster.connect() as c:
+        c.execute("CREATE TABLE f (x int)")
+    reader = cluster.connect(port=cluster.reader_port)
+    assert reader.execute("SELECT pg_is_in_recovery()").fetchone()[0] is True
+    clients = [cluster.connect() for _ in range(5)]
+    cluster.primary.stop("immediate")
+    began = time.time()
+    cluster.standby.promote()
+    promoted = time.time()
+    for i, c in enumerate(clients):
+        c.execute("INSERT INTO f VALUES (%s)", (i,))
+        if i == 0:
+            print(f"promotion took {promoted - began:.2f} s, the first write came {time.time() - promoted:.2f} s later")
+            assert time.time() - promoted < 1.5
+    assert clients[0].execute("SELECT count(*) FROM f").fetchone()[0] == 5
