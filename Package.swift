@@ -71,7 +71,7 @@ let package = Package(
         .target(
             name: "Region",
             dependencies: [
-                "Engines", "StorageNode", "VolumeDriver", "Keyring", "VolumeModel", "CBorealis", nioCore, nioPosix, nioSSL,
+                "Engines", "StorageNode", "VolumeDriver", "NamespaceCore", "LogWire", "Keyring", "VolumeModel", "CBorealis", nioCore, nioPosix, nioSSL,
                 x509, crypto, grdb, logging,
             ], swiftSettings: house),
         // Programs.

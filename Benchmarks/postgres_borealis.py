@@ -55,6 +55,9 @@ class BorealisServer(Server):
                 self.kill_all()
         self._supervisor = 0
 
+    def is_running(self):
+        return bool(self._supervisor) and processes.is_alive(self._supervisor)
+
     def kill_all(self):
         for pid in processes.descendants([self._supervisor]):
             try:

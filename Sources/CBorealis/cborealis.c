@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/close_range.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <poll.h>
@@ -70,6 +71,11 @@ pid_t bx_spawn_process(const bx_spawn *what) {
             dup2(what->output_fd, 2);
             int null = open("/dev/null", O_RDONLY);
             if (null >= 0) dup2(null, 0);
+        }
+        /* The parent's sockets and files must not live on in the child: libraries open some without O_CLOEXEC. */
+        if (syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC) != 0) {
+            long most = sysconf(_SC_OPEN_MAX);
+            for (int fd = 3; fd < (most > 0 ? most : 65536); fd++) fcntl(fd, F_SETFD, FD_CLOEXEC);
         }
         if (what->keep_fd >= 0) fcntl(what->keep_fd, F_SETFD, 0);
         if (what->gid >= 0 && (setgroups(0, NULL) != 0 || setgid((gid_t)what->gid) != 0)) error = errno;

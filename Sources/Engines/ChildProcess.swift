@@ -63,6 +63,7 @@ package final class ChildProcess: Sendable {
             if let account = launch.account { fchown(output, uid_t(account.uid), gid_t(account.gid)) }
         }
         defer { if output >= 0 { close(output) } }
+        closeDescriptorsOnExec()
         let pid = withCStrings([launch.path] + launch.arguments) { arguments in
             withCStrings(launch.environment.map { "\($0.key)=\($0.value)" }) { environment in
                 start(launch, arguments, environment, output)
@@ -74,6 +75,14 @@ package final class ChildProcess: Sendable {
                 remedy: "check that it exists and that \(launch.account?.name ?? "this account") may execute it")
         }
         return ChildProcess(pid: pid)
+    }
+
+    /// Marks every descriptor of this process, so that a program inherits none but what it is given.
+    ///
+    /// NIO does not mark its sockets: an engine that outlives a storage process would keep that process's port.
+    private static func closeDescriptorsOnExec() {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
+        for fd in names.compactMap({ Int32($0) }) where fd > 2 { _ = fcntl(fd, F_SETFD, FD_CLOEXEC) }
     }
 
     private typealias CStrings = UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>

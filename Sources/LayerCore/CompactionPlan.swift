@@ -55,7 +55,7 @@ package struct CompactionPlan: Sendable {
         var images = layers.filter { $0.kind == .image }.sorted { $0.first < $1.first }
         if images.isEmpty { images = [.nothing] }
         guard let target = roundTarget(images, deltas, horizon, limits, force) else {
-            return CompactionPlan(step: merge(images, deltas, horizon, pins, limits))
+            return CompactionPlan(step: merge(deltas, horizon, pins, limits))
         }
         let points = readPoints(pins, below: target) + [target]
         var behind: [LayerDescriptor] = []
@@ -102,20 +102,25 @@ package struct CompactionPlan: Sendable {
         return isDue ? target : nil
     }
 
-    /// The run of neighbouring deltas with the fewest bytes, if there are too many deltas.
+    /// The run of neighbouring deltas with the fewest bytes, if there are too many deltas. One that ends above the horizon
+    /// and begins below is the last choice: as one layer, it could not be a round's target for longer.
     private static func merge(
-        _ images: [LayerDescriptor], _ deltas: [LayerDescriptor], _ horizon: LSN, _ pins: [LSN], _ limits: CompactionLimits
+        _ deltas: [LayerDescriptor], _ horizon: LSN, _ pins: [LSN], _ limits: CompactionLimits
     ) -> Step {
         guard deltas.count > limits.deltas, limits.mergeWidth > 1, deltas.count >= limits.mergeWidth else { return .none }
-        var best: (bytes: UInt64, at: Int)?
+        var best: (straddles: Bool, bytes: UInt64, at: Int)?
         for at in 0...(deltas.count - limits.mergeWidth) {
-            let bytes = deltas[at..<(at + limits.mergeWidth)].reduce(0) { $0 + $1.bytes }
-            if best.map({ bytes < $0.bytes }) ?? true { best = (bytes, at) }
+            let run = deltas[at..<(at + limits.mergeWidth)]
+            let straddles = run.contains { $0.end <= horizon } && run.contains { $0.end > horizon }
+            let bytes = run.reduce(0) { $0 + $1.bytes }
+            if let found = best {
+                guard straddles == found.straddles ? bytes < found.bytes : found.straddles else { continue }
+            }
+            best = (straddles, bytes, at)
         }
         guard let best else { return .none }
-        // Every LSN at which an image is, or may come to be, complete is a point too.
-        let points = Set(readPoints(pins, below: horizon) + [horizon]).sorted()
-        return .merge(Array(deltas[best.at..<(best.at + limits.mergeWidth)]), points: points)
+        return .merge(
+            Array(deltas[best.at..<(best.at + limits.mergeWidth)]), points: readPoints(pins, below: horizon) + [horizon])
     }
 
     /// Pins below an LSN, ascending, each once.

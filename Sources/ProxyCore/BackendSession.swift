@@ -268,7 +268,7 @@ package final class BackendSession {
     private func pop(_ kind: Expectation.Kind, _ header: MessageHeader) throws(PostgresWireError) -> Bool {
         guard let front = queue.first, front.kind == kind else { throw .unexpected(kind: header.kind) }
         queue.removeFirst()
-        if front.detail?.error == true { return true }
+        if kind == .parse, let statement = front.detail?.statement { statement.acceptedUnder = client?.settings }
         return !front.swallowed
     }
 

@@ -51,7 +51,12 @@ extension ClientSession {
                 closeStatement(input, from: index + 6, limit: index + header.total)
                 out.write { $0.writePostgresEmpty(BackendMessage.closeComplete) }
                 consume(header.total)
-            case FrontendMessage.parse, FrontendMessage.bind:
+            case FrontendMessage.parse:
+                guard isWhole else { return header.total > ClientSession.heldTextLimit ? .backend : .bytes }
+                guard prepareLocally(input, from: index + 5, limit: index + header.total) else { return .backend }
+                out.write { $0.writePostgresEmpty(BackendMessage.parseComplete) }
+                consume(header.total)
+            case FrontendMessage.bind:
                 guard isWhole || header.total > ClientSession.heldTextLimit else { return .bytes }
                 return .backend
             default: return .backend
@@ -77,6 +82,18 @@ extension ClientSession {
         return input.withUnsafeReadableBytes {
             classifier.classify(UnsafeRawBufferPointer(rebasing: $0[offset..<max(offset, offset + end - start)]))
         }
+    }
+
+    /// A named statement that a server has accepted before needs no server to be prepared once more.
+    private func prepareLocally(_ input: ByteBuffer, from start: Int, limit: Int) -> Bool {
+        guard let nameEnd = input.indexOfZero(from: start, limit: limit), nameEnd > start,
+            let tail = input.getSlice(at: nameEnd + 1, length: limit - nameEnd - 1),
+            let statement = registry.accepted(parseTail: tail, settings: settings),
+            statements.find(input, from: start, to: nameEnd) == nil,
+            let name = input.getBytes(at: start, length: nameEnd - start)
+        else { return false }
+        statements.insert(name, statement)
+        return true
     }
 
     func closeStatement(_ input: ByteBuffer, from start: Int, limit: Int) {

@@ -17,6 +17,8 @@ package final class SharedStatement {
     package let id: UInt32
     package let origin: Origin
     package let effects: ScriptEffects
+    /// The settings under which a server last accepted it; nil until one has.
+    var acceptedUnder: SessionSettings?
 
     init(id: UInt32, origin: Origin, effects: ScriptEffects) {
         self.id = id
@@ -52,6 +54,12 @@ package final class StatementRegistry {
     package init() {}
 
     package var count: Int { byText.count }
+
+    /// A statement that a server has accepted under the same settings, so that preparing it again needs none.
+    package func accepted(parseTail: ByteBuffer, settings: SessionSettings) -> SharedStatement? {
+        guard let known = byText[parseTail], let under = known.acceptedUnder, under == settings else { return nil }
+        return known
+    }
 
     package func statement(parseTail: ByteBuffer, effects: @autoclosure () -> ScriptEffects) -> SharedStatement {
         if let known = byText[parseTail] { return known }

@@ -169,7 +169,8 @@ package final class RoleProcess: Sendable {
                 "the local cache of \(instance.role.id) is dropped; blocks come back from the storage nodes as they are touched"
         }
         let inspector = VolumeInspector(
-            volume: try RoleConfiguration.volume(instance.role.volume), access: instance.access, keys: instance.keys)
+            volume: try RoleConfiguration.volume(instance.role.volume), access: instance.access,
+            chunkBytes: instance.role.chunkBytes)
         try inspector.perform(order) {
             emit(.line($0))
         } progress: {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import Keyring
+internal import Foundation
+internal import Logging
+internal import StorageNode
 internal import VolumeDriver
 internal import VolumeModel
 
@@ -10,7 +12,7 @@ internal import VolumeModel
 struct VolumeInspector {
     let volume: VolumeID
     let access: StorageAccess
-    let keys: any VolumeKeySource
+    let chunkBytes: UInt64
 
     /// Does what the order says.
     ///
@@ -18,22 +20,55 @@ struct VolumeInspector {
     ///   - emit: takes one line of the report; false when nobody reads any more
     ///   - progress: takes what long work is doing now
     func perform(_ order: VolumeOrder, emit: (String) -> Bool, progress: (String) -> Bool) throws {
+        let reader = try VolumeReader(volume: volume, access: access, logger: Logger(label: "inspector"))
+        defer { reader.close() }
+        let view = try View(reader)
         switch order.action {
-        case .dump: try dump(from: order.fromLSN, to: order.toLSN, limit: order.limit, json: order.json, emit: emit)
-        case .stat: try stat(json: order.json, emit: emit)
-        case .verify: try verify(json: order.json, emit: emit, progress: progress)
+        case .dump: try dump(view, order, emit: emit)
+        case .stat: try stat(view, json: order.json, emit: emit)
+        case .verify: try verify(view, json: order.json, emit: emit, progress: progress)
         case .detachCache, nil: preconditionFailure("not an inspection")
         }
     }
 
-    /// One line a record.
-    func dump(from: UInt64?, to: UInt64?, limit: Int?, json: Bool, emit: (String) -> Bool) throws { throw Self.missing }
+    /// One moment's picture of the volume's segments.
+    struct View {
+        let reader: VolumeReader
+        let nodes: [NodeStatus]
+        let silent: [NodeID]
+        let segments: [(node: NodeID, segment: NodeStatus.Segment)]
 
-    /// Bytes, groups, layers and copies.
-    func stat(json: Bool, emit: (String) -> Bool) throws { throw Self.missing }
+        init(_ reader: VolumeReader) throws {
+            self.reader = reader
+            // Connections to other processes take a moment.
+            var found = reader.survey()
+            for _ in 0..<20 where !found.silent.isEmpty {
+                Thread.sleep(forTimeInterval: 0.05)
+                found = reader.survey()
+            }
+            (nodes, silent) = found
+            segments = reader.segments(of: nodes)
+            guard !segments.isEmpty else {
+                throw RegionError("no storage node that is up has the volume", remedy: "see `borealis status`")
+            }
+        }
 
-    /// Reads every block from every copy and checks that they are whole and agree.
-    func verify(json: Bool, emit: (String) -> Bool, progress: (String) -> Bool) throws { throw Self.missing }
+        /// The highest durable LSN that any node knows.
+        var vdl: LSN { LSN(segments.map(\.segment.vdl).max() ?? 0) }
+        var groups: [GroupID] { Set(segments.map { GroupID($0.segment.group) }).sorted() }
 
-    private static let missing = RegionError("this is not built yet", remedy: "see the table in README.md")
+        func members(of group: GroupID) -> [(node: NodeID, scl: LSN)] {
+            segments.filter { $0.segment.group == group.value }.map { ($0.node, LSN($0.segment.scl)) }
+        }
+
+        /// Up to where a segment of the group has to be complete to answer for the VDL.
+        func complete(_ group: GroupID) -> LSN { members(of: group).map(\.scl).max() ?? .zero }
+    }
+
+    /// A line of JSON with sorted keys.
+    static func line(_ value: some Encodable) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(value), as: UTF8.self)
+    }
 }

@@ -199,7 +199,7 @@ extension Simulation {
         return true
     }
 
-    /// The sets of every membership that any segment of the group knows: one of them is in force.
+    /// The sets of every membership that any segment of the group knows or a writer has proposed: one of them is in force.
     private func memberships(of group: GroupID) -> [[NodeID]] {
         var sets: [[NodeID]] = []
         for node in nodes {
@@ -207,6 +207,9 @@ extension Simulation {
             for set in segment.machine.membership.sets where !sets.contains(set) && segment.machine.isMember {
                 sets.append(set)
             }
+        }
+        for driver in drivers where driver.epoch >= oracle.newestDecided {
+            for set in driver.writer?.membership(of: group)?.sets ?? [] where !sets.contains(set) { sets.append(set) }
         }
         return sets
     }
@@ -224,6 +227,11 @@ extension Simulation {
     func destroy(_ index: Int) {
         totals.lostDisks += 1
         note("\(nodes[index].id) loses its disk")
+        for driver in drivers {
+            for place in 0..<Self.groupsMax {
+                driver.writer?.disconnected(group: GroupID(UInt32(place)), node: nodes[index].id)
+            }
+        }
         nodes[index].segments = Array(repeating: nil, count: Self.groupsMax)
         nodes[index].disk += 1
         nodes[index].life += 1

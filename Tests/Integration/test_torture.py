@@ -6,13 +6,14 @@
 
 import pytest
 
+from harness.bank import SETTINGS
 from harness.chaos import Torture
 
 
 @pytest.mark.parametrize("layout", ["compact", "zones"])
 def test_torture(make_region, layout, seed, is_long):
     region = make_region(layout=layout)
-    region.up()
+    region.up(*SETTINGS)
     torture = Torture(region, seed)
     try:
         torture.prepare()

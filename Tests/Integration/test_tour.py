@@ -4,7 +4,6 @@
 import contextlib
 import json
 import os
-import shutil
 import socket
 import subprocess
 
@@ -64,6 +63,24 @@ def test_status_is_for_the_owner_only(region):
         [BOREALIS, "status", "--json", "--data", str(region.directory)], capture_output=True, text=True, timeout=60,
         user="nobody", group="nogroup", extra_groups=[], env={"PATH": "/usr/bin:/bin", "HOME": "/"})
     assert result.returncode != 0 and "postgres://" not in result.stdout + result.stderr, result.stdout
+
+
+def test_the_engine_inherits_no_listening_socket(region):
+    """It would outlive the process that listens, and then nobody could take its port again."""
+    listening = {}
+    with open("/proc/net/tcp") as file:
+        for line in list(file)[1:]:
+            fields = line.split()
+            if fields[3] == "0A":
+                listening[fields[9]] = int(fields[1].rsplit(":", 1)[1], 16)
+    engine = region.writer_pid()
+    ports = set()
+    for descriptor in os.listdir(f"/proc/{engine}/fd"):
+        with contextlib.suppress(OSError):
+            link = os.readlink(f"/proc/{engine}/fd/{descriptor}")
+            if link.startswith("socket:["):
+                ports.add(listening.get(link[8:-1]))
+    assert ports - {None} == {region.port}
 
 
 def test_data_survives_down_and_up(region):

@@ -10,6 +10,7 @@ import tempfile
 import time
 import traceback
 
+from harness.bank import SETTINGS
 from harness.chaos import Torture
 from harness.region import Region
 
@@ -31,7 +32,7 @@ def main():
         pathlib.Path(base).mkdir(parents=True, exist_ok=True)
         directory = pathlib.Path(tempfile.mkdtemp(prefix="torture-", dir=base))
         directory.chmod(0o711)
-        arguments = ["--group-bytes", options.group_bytes] if options.group_bytes else []
+        arguments = SETTINGS + (["--group-bytes", options.group_bytes] if options.group_bytes else [])
         region = Region(directory / "r", layout=layout, arguments=arguments)
         torture = Torture(region, seed, log=lambda text, l=layout: print(f"{time.strftime('%T')} {l}: {text}", flush=True))
         good = False

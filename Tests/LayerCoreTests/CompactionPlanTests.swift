@@ -36,7 +36,7 @@ import VolumeModel
     @Test func `many bytes of deltas make a round, up to the last delta at or below the horizon`() {
         let layers = (1...9).map { delta(10 + $0, UInt64($0) * 10, 32 << 20) }
         #expect(plan(layers).step == .image(run: [.nothing], points: [LSN(90)]))
-        #expect(plan(layers, horizon: 85).step == .none)
+        #expect(plan(Array(layers.dropLast()), horizon: 85).step == .none)
         #expect(
             plan(layers, horizon: 85, pins: [85, 20, 20, 81, 7], force: true).step
                 == .image(run: [.nothing], points: [LSN(7), LSN(20), LSN(80)]))
@@ -46,6 +46,14 @@ import VolumeModel
         var layers = (1...9).map { delta(10 + $0, UInt64($0) * 10, 5000) } + [image(1, 0, 0...(.max), bytes: 1 << 30)]
         layers[0].bytes = 100_000
         #expect(plan(layers, pins: [15]).step == .merge(Array(layers[1...5]), points: [LSN(15), LSN(1000)]))
+    }
+
+    @Test func `deltas on the two sides of the horizon are not put together if others can be`() {
+        var layers = (1...9).map { delta(10 + $0, UInt64($0) * 10, 5000) } + [image(1, 0, 0...(.max), bytes: 1 << 30)]
+        for index in 0..<4 { layers[index].bytes = 9000 }
+        #expect(plan(layers, horizon: 60).step == .merge(Array(layers[1...5]), points: [LSN(60)]))
+        #expect(plan(layers, horizon: 45).step == .merge(Array(layers[4...8]), points: [LSN(45)]))
+        #expect(plan(layers, horizon: 55).step == .merge(Array(layers[0...4]), points: [LSN(55)]))
     }
 
     @Test func `a round goes on with the images that are behind and passes over those without news`() {

@@ -34,10 +34,12 @@ private func hex(_ bytes: some Sequence<UInt8>) -> String {
         #expect(summary.entries == 3)
         #expect(
             chunks == [
-                "GOLDEN_CHUNK_1",
-                "GOLDEN_CHUNK_2",
-                "GOLDEN_CHUNK_3",
-                "GOLDEN_CHUNK_4",
+                "1 020000000000000000000000000000003d000000000000000100000002000000fe1f02000102020000000000"
+                    + "000000000000000000007100000000000000010000000000000064003280020000000000000001000000000000"
+                    + "003d0000000000000002000000030000000000020028030100030409",
+                "2 03000000000000000010000000000000ffffffffffffffffa500000000000000",
+                "3 2900000001010000ce00000000000000020000000000000001000000290000005193d5fd8001000066",
+                "4 00401e18240a0600fa00000000000000",
             ])
     }
 
@@ -48,12 +50,19 @@ private func hex(_ bytes: some Sequence<UInt8>) -> String {
         try store.cut(batches: log.batches, upTo: log.position)
         #expect(scratch.files == ["MANIFEST", "layer-00000001"])
         let layer = try Data(contentsOf: URL(fileURLWithPath: scratch.path + "/layer-00000001"))
-        #expect(hex(layer.prefix(128)) == "GOLDEN_HEADER")
-        #expect(hex(layer.suffix(32)) == "GOLDEN_FOOTER")
+        #expect(hex(layer.prefix(128))
+                == "42584c41594552310100000001000000010001610000000034120000000000000000000000000000fa00000000000000"
+                + "020000000000000000000000000000000200000000000000010000000000000004000000000000000000000000000000"
+                + "00000000000000000000000000000000000000000000000000000000cfcee2c5")
+        #expect(hex(layer.suffix(32)) == "42584c4159454e448e01000000000000900000000400000001000000d4abf47d")
         // Sealed: the first chunk, which pins key derivation, nonce and context.
-        #expect(hex(layer[128..<160]) == "GOLDEN_SEALED")
+        #expect(hex(layer[128..<160]) == "31ac40ae244be35fd13e9327048392ef97ad2927e8bbf8ba7d9d645e62cbf98b")
         let manifest = try Data(contentsOf: URL(fileURLWithPath: scratch.path + "/MANIFEST"))
-        #expect(hex(manifest) == "GOLDEN_MANIFEST")
+        #expect(hex(manifest)
+                == "42584d414e494631010000000000000034120000000000000161000042000000fa00000000000000fa00000000000000"
+                + "0000000000000000000000000000000000000000000000000100000001000000010000000000000000000000fa000000"
+                + "00000000fa0000000000000002000000000000000000000000000000020000000000000001000000000000003e020000"
+                + "0000000000000000ff9d6a8f")
     }
 
     @Test func `malformed chunks are refused`() throws {

@@ -63,6 +63,9 @@ class Cluster:
         password.chmod(0o644)
         self.primary = Server(directory / "primary")
         run(BIN / "initdb", "-D", self.primary.data, "-U", "postgres", "-A", "scram-sha-256", f"--pwfile={password}")
+        # Method md5 takes SCRAM verifiers too, so that both can be tried.
+        hba = self.primary.data / "pg_hba.conf"
+        hba.write_text(hba.read_text().replace("scram-sha-256", "md5"))
         self.primary.configure()
         self.primary.start()
         with self.primary.connect() as c:

@@ -137,6 +137,7 @@ def test_sqlalchemy(cluster, scheme):
         list(pool.map(work, range(6)))
     with engine.connect() as c:
         assert c.execute(sa.select(sa.func.count()).select_from(table)).scalar() == 60
+    with engine.connect() as c:
         assert c.execution_options(isolation_level="SERIALIZABLE").execute(sa.text("SHOW transaction_isolation")).scalar() == "serializable"
     meta.drop_all(engine)
     assert cluster.pins() == []

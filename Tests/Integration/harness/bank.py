@@ -38,6 +38,10 @@ INSERT INTO account SELECT i, {OPENING} FROM generate_series(1, {ACCOUNTS}) i;
 """
 
 
+# What `up` needs for a bank.
+SETTINGS = ["--set", "max_prepared_transactions=50"]
+
+
 def create(connection):
     for statement in SCHEMA.split(";"):
         if statement.strip():
@@ -237,21 +241,99 @@ class TableClient(Client):
         time.sleep(0.05)
 
 
+class DatabaseClient(Client):
+    """Makes and drops databases and in-place tablespaces, and rewrites tables."""
+
+    kind = "databases"
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.databases = set()
+        self.doubtful_databases = set()
+
+    def connected(self):
+        """What a crash left half done is finished, so that names and space are free again."""
+        rows = self.connection.execute(
+            "SELECT datname FROM pg_database WHERE datname LIKE %s", (f"d{self.number}\\_%",)).fetchall()
+        found = {name for (name,) in rows}
+        for name in self.databases - found - self.doubtful_databases:
+            self.bank.complain(f"the database {name} was made, acknowledged, and is gone")
+        for name in sorted(found & self.doubtful_databases):
+            self.connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        self.databases &= found
+        self.databases -= self.doubtful_databases
+        self.doubtful_databases.clear()
+
+    def work(self):
+        choice = self.rng.random()
+        if choice < 0.4:
+            self.make_database()
+        elif choice < 0.7:
+            self.use_tablespace()
+        else:
+            self.rewrite()
+        time.sleep(0.1)
+
+    def make_database(self):
+        if len(self.databases) >= 2:
+            self.drop_database(self.rng.choice(sorted(self.databases)))
+        name = f"d{self.number}_{self.next()}"
+        strategy = self.rng.choice(["wal_log", "file_copy"])
+        self.doubtful_databases.add(name)
+        self.connection.execute(f"CREATE DATABASE {name} STRATEGY {strategy}")
+        self.databases.add(name)
+        self.doubtful_databases.discard(name)
+        with self.bank.open(name) as other:
+            other.execute("CREATE EXTENSION IF NOT EXISTS amcheck")
+            other.execute("CREATE TABLE rows AS SELECT i AS id, md5(i::text) AS body FROM generate_series(1, 3000) i")
+            other.execute("CREATE INDEX ON rows (body)")
+
+    def drop_database(self, name):
+        self.doubtful_databases.add(name)
+        self.connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        self.databases.discard(name)
+        self.doubtful_databases.discard(name)
+
+    def use_tablespace(self):
+        name = f"s{self.number}_{self.next()}"
+        self.connection.execute("SET allow_in_place_tablespaces = on")
+        self.connection.execute(f"CREATE TABLESPACE {name} LOCATION ''")
+        self.connection.execute(
+            f"CREATE TABLE in_{name} TABLESPACE {name} AS SELECT i AS id, md5(i::text) AS body FROM generate_series(1, 2000) i")
+        self.connection.execute(f"CREATE INDEX ON in_{name} USING hash (body) TABLESPACE {name}")
+        self.connection.execute(f"CREATE INDEX ON in_{name} (id)")
+        if self.rng.random() < 0.7:
+            self.connection.execute(f"ALTER TABLE in_{name} SET TABLESPACE pg_default")
+        if self.rng.random() < 0.7:
+            self.connection.execute(f"DROP TABLE in_{name}")
+            # The index went with the table; a moved table leaves it behind, and then the drop is refused.
+            with contextlib.suppress(psycopg.errors.ObjectNotInPrerequisiteState):
+                self.connection.execute(f"DROP TABLESPACE {name}")
+
+    def rewrite(self):
+        statement = self.rng.choice([
+            "VACUUM notebook", "VACUUM account", "REINDEX INDEX notebook_words", "REINDEX TABLE CONCURRENTLY notebook",
+            "CLUSTER ledger USING ledger_by_serial", "ANALYZE", "CHECKPOINT", "SELECT pg_switch_wal()",
+            "VACUUM (FREEZE) ledger"])
+        self.connection.execute(statement)
+
+
 class Bank:
     """All clients, and the check."""
 
-    def __init__(self, region, seed, plain=5, two_phase=1, tables=1):
+    def __init__(self, region, seed, plain=5, two_phase=1, tables=1, databases=1):
         self.region = region
         self.url = region.url
         self.gate = threading.Event()
         self.stopping = threading.Event()
         self.complaints = []
         self.settled = {}
-        kinds = [Client] * plain + [TwoPhaseClient] * two_phase + [TableClient] * tables
+        kinds = [Client] * plain + [TwoPhaseClient] * two_phase + [TableClient] * tables + [DatabaseClient] * databases
         self.clients = [kind(number, self, seed) for number, kind in enumerate(kinds, 1)]
 
-    def open(self):
-        return psycopg.connect(self.url, connect_timeout=10, autocommit=True)
+    def open(self, database=None):
+        options = {"dbname": database} if database else {}
+        return psycopg.connect(self.url, connect_timeout=10, autocommit=True, **options)
 
     def complain(self, text):
         self.complaints.append(text)
@@ -327,7 +409,7 @@ class Bank:
     def _compare(self, found):
         problems = []
         for client in self.clients:
-            if client.kind == "tables":
+            if client.kind in ("tables", "databases"):
                 continue
             mine = {serial: count for (number, serial), count in found.items() if number == client.number}
             prepared = getattr(client, "prepared", set())
@@ -349,6 +431,33 @@ class Bank:
                 if first != seen:
                     problems.append(
                         f"client {client.number}: {serial} was {'there' if first else 'not there'} after an earlier crash")
+        return problems
+
+    def mark(self):
+        """How far each client is: the last serial number that was acknowledged, and the last that may have been sent."""
+        return {
+            c.number: (max(c.acknowledged, default=0), c.serial) for c in self.clients if c.kind in ("plain", "two-phase")}
+
+    def compare_prefix(self, connection, before, after):
+        """What a mount must and must not hold, as a list of what is wrong.
+
+        - `before`: a mark made before an LSN at or below the mount's was known to be durable
+        - `after`: a mark made after the log ended at or above the mount's LSN
+        """
+        problems = []
+        rows = connection.execute("SELECT client, serial, count(*) FROM ledger GROUP BY 1, 2").fetchall()
+        for client in self.clients:
+            if client.number not in before:
+                continue
+            mine = {serial: count for number, serial, count in rows if number == client.number}
+            bound = before[client.number][0]
+            lost = sorted(s for s in client.acknowledged if s <= bound and s not in mine)
+            early = sorted(s for s in mine if s > after[client.number][1])
+            doubled = sorted(s for s, count in mine.items() if count > 1)
+            refused = sorted(s for s in mine if s in client.refused)
+            for what, found in [("missing", lost), ("from the future", early), ("doubled", doubled), ("refused", refused)]:
+                if found:
+                    problems.append(f"client {client.number}: {len(found)} commits are {what}: {_few(found)}")
         return problems
 
     def _compare_tables(self, connection):

@@ -162,7 +162,7 @@ class Torture:
             self.log(f"round {self.rounds}: {done} ({self.bank.commits} commits acknowledged)")
         if self.broken:
             time.sleep(self.rng.uniform(0, 1))
-            self.region.fault("heal")
+            self.region.heal()
             self.broken = False
         self.region.wait_available()
         self.bank.wait_for_commits(20)

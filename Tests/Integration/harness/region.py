@@ -192,6 +192,12 @@ class Region:
     def fault(self, *arguments):
         return self.command("fault", *arguments)
 
+    def heal(self):
+        """Again while a process that is just starting does not listen yet."""
+        def attempt():
+            return self.command("fault", "heal", check=False).returncode == 0
+        until("heal succeeds", attempt, 60, 0.2, context=self.describe)
+
     def connect(self, dbname=None, deadline=DEADLINE, **options):
         """A connection, once the engine gives one."""
         end = time.monotonic() + deadline

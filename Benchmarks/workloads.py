@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is run against a system. `pgbench.py` is one; a sysbench module for MariaDB would be another."""
+
+
+class Load:
+    """Clients that run in a process of their own until their time is over."""
+
+    def pid(self):
+        raise NotImplementedError
+
+    def wait_until_connected(self, server):
+        raise NotImplementedError
+
+    def finish(self):
+        """Waits for the end; returns [(end time, latency in seconds)] sorted by end. A failed client raises BrokenRun."""
+        raise NotImplementedError
+
+    def abandon(self):
+        """Ends it without caring for its figures."""
+        raise NotImplementedError
+
+
+class Workload:
+    #: Which kinds of load it has, such as "tpcb".
+    kinds = ()
+
+    def prepare(self, server):
+        """Makes the tables and fills them."""
+        raise NotImplementedError
+
+    def settle(self, server, full_pages):
+        """Brings a server into the state that measuring begins with."""
+        raise NotImplementedError
+
+    def tidy(self, server):
+        """Between two slices, unmeasured."""
+        raise NotImplementedError
+
+    def load(self, system, kind, clients, seconds):
+        """A running Load."""
+        raise NotImplementedError
+
+    def digest(self, server):
+        """What a correct server must say of everything that was run; a contradiction raises BrokenRun."""
+        raise NotImplementedError
