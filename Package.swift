@@ -16,6 +16,7 @@ let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
+let asn1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
@@ -32,6 +33,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
@@ -53,7 +55,8 @@ let package = Package(
         // Sockets, files, processes.
         .target(name: "Keyring", dependencies: ["VolumeModel", "CBorealis", crypto, nioCore], swiftSettings: house),
         .target(
-            name: "LayerStore", dependencies: ["LayerCore", "LogWire", "Keyring", "VolumeModel", "CBorealis", nioCore],
+            name: "LayerStore",
+            dependencies: ["LayerCore", "NamespaceCore", "LogWire", "Keyring", "VolumeModel", "CBorealis", nioCore],
             swiftSettings: house),
         .target(
             name: "StorageNode",
@@ -72,7 +75,7 @@ let package = Package(
             name: "Region",
             dependencies: [
                 "Engines", "StorageNode", "VolumeDriver", "NamespaceCore", "LogWire", "Keyring", "VolumeModel", "CBorealis", nioCore, nioPosix, nioSSL,
-                x509, crypto, grdb, logging,
+                x509, asn1, crypto, grdb, logging,
             ], swiftSettings: house),
         // Programs.
         .executableTarget(
@@ -84,6 +87,10 @@ let package = Package(
         .testTarget(name: "SegmentCoreTests", dependencies: ["SegmentCore", "VolumeModel"]),
         .testTarget(name: "QuorumCoreTests", dependencies: ["QuorumCore", "SegmentCore", "VolumeModel"]),
         .testTarget(name: "SimulationKitTests", dependencies: ["SimulationKit"]),
-        .testTarget(name: "LayerCoreTests", dependencies: ["LayerCore", "LayerStore", "LogWire", "Keyring", nioCore]),
+        .testTarget(
+            name: "LayerCoreTests",
+            dependencies: [
+                "LayerCore", "LayerStore", "NamespaceCore", "LogWire", "Keyring", "VolumeModel", "CBorealis", crypto, nioCore,
+            ]),
     ]
 )

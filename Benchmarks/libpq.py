@@ -8,6 +8,8 @@ import ctypes
 import ctypes.util
 
 _BAD, _TUPLES, _COMMAND = 1, 2, 1
+_NoticeProcessor = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_char_p)
+_silent = _NoticeProcessor(lambda _, message: None)  # libpq would print notices to stderr
 _lib = None
 
 
@@ -29,6 +31,7 @@ def _library():
             ("PQnfields", ctypes.c_int, [ctypes.c_void_p]),
             ("PQgetvalue", ctypes.c_char_p, [ctypes.c_void_p, ctypes.c_int, ctypes.c_int]),
             ("PQclear", None, [ctypes.c_void_p]),
+            ("PQsetNoticeProcessor", ctypes.c_void_p, [ctypes.c_void_p, _NoticeProcessor, ctypes.c_void_p]),
             ("PQfinish", None, [ctypes.c_void_p]),
         ):
             function = getattr(_lib, name)
@@ -43,6 +46,7 @@ class Connection:
         quoted = {key: str(value).replace("\\", "\\\\").replace("'", "\\'") for key, value in {**endpoint, **more}.items()}
         text = " ".join(f"{key}='{value}'" for key, value in quoted.items())
         self._connection = _library().PQconnectdb(text.encode())
+        _lib.PQsetNoticeProcessor(self._connection, _silent, None)
         if _lib.PQstatus(self._connection) != 0:
             message = self._message()
             self.close()

@@ -57,7 +57,10 @@ def main(systems, workload, options):
 
 
 def larger(systems, workload, options):
-    """Data four times shared_buffers, a checkpoint every 30 s by the engine's own clock, slices as long as that."""
+    """Data four times shared_buffers, a checkpoint every 30 s by the engine's own clock.
+
+    An idle PostgreSQL looks every 15 s whether a checkpoint is due, so one begins within the first 15 s of each slice.
+    """
     names = [system.name for system in systems]
     for system in systems:
         workload.checkpoint(system.server)
@@ -79,17 +82,19 @@ class Prober(threading.Thread):
     def __init__(self, endpoint):
         super().__init__(daemon=True)
         self._endpoint, self._stopping = endpoint, threading.Event()
-        self.commits, self.attempts = [], 0  # monotonic times (begin, end) of acknowledged commits; attempts made
+        # Monotonic times (connected, end) of acknowledged commits; attempts made.
+        self.commits, self.attempts = [], 0
 
     def run(self):
         connection = None
         while not self._stopping.is_set():
-            begin = time.monotonic()
             try:
-                connection = connection or libpq.Connection(self._endpoint, connect_timeout=2)
+                if connection is None:
+                    connection = libpq.Connection(self._endpoint, connect_timeout=2)
+                    connected = time.monotonic()
                 self.attempts += 1
                 connection.rows("UPDATE bench_probe SET n = n + 1")
-                self.commits.append((begin, time.monotonic()))
+                self.commits.append((connected, time.monotonic()))
                 time.sleep(0.002)
             except libpq.QueryError:
                 if connection:
@@ -105,7 +110,9 @@ class Prober(threading.Thread):
 
 
 def crash(systems, workload, options):
-    """SIGKILL of the engine's first process under load, to the end of the first commit that began after it."""
+    """SIGKILL of the engine's first process under load, to the end of the first commit of a new connection.
+
+    A session of the dead engine may finish what it has begun; only the new engine lets one connect."""
     results = []
     for number in range(options.crashes):
         for system in systems:
@@ -130,14 +137,13 @@ def _crash_once(system, workload, options):
         time.sleep(options.crash_after)
         if not prober.commits:
             raise BrokenRun(f"{server.name}: nothing commits under load")
-        killed = time.monotonic()
-        server.crash()
+        killed = server.crash()
         deadline = killed + 120
         while not (prober.commits and prober.commits[-1][0] > killed):
             if time.monotonic() > deadline:
                 raise BrokenRun(f"{server.name}: no commit within 120 s of the SIGKILL")
             time.sleep(0.005)
-        first = next(end for begin, end in prober.commits if begin > killed)
+        first = next(end for connected, end in prober.commits if connected > killed)
         time.sleep(0.3)
     finally:
         load.abandon()

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -45,15 +46,21 @@ class BorealisServer(Server):
         self._supervisor = next(one["pid"] for one in report["processes"] if one["role"] == "supervisor")
 
     def stop(self):
-        if not self._supervisor:
-            return
-        if processes.is_alive(self._supervisor):
+        self._supervisor = self._supervisor or self._recorded_supervisor()
+        if self.is_running():
             try:
                 self.command("down")
             except BrokenRun as error:
                 say(f"{self.name}: {error}; killing it")
                 self.kill_all()
         self._supervisor = 0
+
+    def _recorded_supervisor(self):
+        """The one that a start began and that we were interrupted in waiting for."""
+        try:
+            return int((self.directory / "lock").read_text().strip() or 0)
+        except (OSError, ValueError):
+            return 0
 
     def is_running(self):
         return bool(self._supervisor) and processes.is_alive(self._supervisor)
@@ -107,7 +114,9 @@ class BorealisServer(Server):
 
     def crash(self):
         """The postmaster alone; its orphans and the restart are the product's business."""
-        os.kill(self.engine_pid(), signal.SIGKILL)
+        pid = self.engine_pid()
+        os.kill(pid, signal.SIGKILL)
+        return time.monotonic()
 
     def forget_pages(self):
         """Takes the storage files out of the kernel's page cache, as far as an ordinary process may."""

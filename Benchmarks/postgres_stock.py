@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import threading
 import time
 from pathlib import Path
 
@@ -108,6 +107,7 @@ class Postmaster:
         """SIGKILL, then what an ideal supervisor does: ends the orphans at once and starts it again."""
         orphans = [pid for pid in processes.descendants([self.process.pid]) if pid != self.process.pid]
         self.process.kill()
+        killed = time.monotonic()
         self.process.wait()
         for pid in orphans:
             try:
@@ -116,8 +116,23 @@ class Postmaster:
                 pass
         while any(processes.is_alive(pid) for pid in orphans):
             time.sleep(0.001)
-        # A killed session's shared memory goes when its last process does; postgres then removes the old lock file itself.
         self._launch()
+        deadline = killed + START_SECONDS_MAX
+        while not self._accepts():
+            # It gives up when it finds the old shared memory still in use.
+            if self.process.poll() is not None:
+                self._launch()
+            if time.monotonic() > deadline:
+                raise BrokenRun(f"PostgreSQL on port {self.port} did not recover; see {self.directory}.log")
+            time.sleep(0.01)
+        return killed
+
+    def _accepts(self):
+        try:
+            libpq.Connection(self.endpoint(), connect_timeout=2).close()
+            return True
+        except libpq.QueryError:
+            return False
 
     def endpoint(self):
         return {"host": "127.0.0.1", "port": self.port, "user": "postgres", "dbname": "postgres"}
@@ -193,15 +208,4 @@ class StockServer(Server):
         return self.primary.process.pid if self.primary.process else 0
 
     def crash(self):
-        self.primary.crash()
-        # Somebody has to notice should it end again (its shared memory still in use, say).
-        threading.Thread(target=self._keep, daemon=True).start()
-
-    def _keep(self):
-        for _ in range(200):
-            process = self.primary.process
-            if process is None:
-                return
-            time.sleep(0.05)
-            if process.poll() is not None and self.primary.process is process:
-                self.primary._launch()
+        return self.primary.crash()

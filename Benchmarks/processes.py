@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What processes used so far, read from /proc: processor time, context switches, memory, bytes written to disk.
+"""What processes used so far, read from /proc: processor time, context switches, memory; and the disk.
 
 Counters are sampled twice and subtracted. CPU is the sum over a process's threads of `schedstat` (nanoseconds);
 `stat` would round each of 64 backends to 10 ms ticks. A process that ends between two samples is not in the difference,
@@ -109,14 +109,16 @@ def resident(pid):
     return values.get(b"VmRSS", 0), values.get(b"RssAnon", 0)
 
 
-def disk_bytes(pids):
-    """Bytes the processes, and their children that were waited for, sent towards the disk."""
-    total = 0
-    for pid in pids:
-        for line in _read(f"/proc/{pid}/io").splitlines():
-            if line.startswith(b"write_bytes:"):
-                total += int(line.split()[1])
-    return total
+def device(path):
+    """What the disk under `path` did since boot, for the whole machine: bytes written and flushes; zeros where it is no disk.
+
+    Of the device and not of processes: /proc/PID/io counts whole folios for each small write.
+    """
+    number = os.stat(path).st_dev
+    fields = _read(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}/stat").split()
+    if len(fields) < 17:
+        return {"diskBytes": 0, "diskFlushes": 0}
+    return {"diskBytes": int(fields[6]) * 512, "diskFlushes": int(fields[15])}
 
 
 def settle(roles, seconds_max, threshold=0.04, step=0.25):

@@ -72,10 +72,10 @@ def _costs(title, slices, order):
                 f"{cpu['standbys']:.0f}" if "standbys" in cpu else "-", f"{cpu.get('clients', 0):.0f}",
                 f"{median(s['cpuAfterPerTransaction'] * 1e6 for s in chosen):.0f}", f"{switches:.1f}",
                 f"{counted('flushes'):.2f}", f"{counted('logBytes'):.0f}", f"{counted('shippedBytes'):.0f}",
-                f"{counted('diskBytes') / 1024:.1f}",
+                f"{counted('diskBytes') / 1024:.1f}", f"{counted('diskFlushes'):.2f}",
             ])
     head = ["load, clients", "system", "engine us", "storage us", "instance us", "standbys us", "clients us", "after us",
-            "switches", "flushes", "log B", "shipped B", "disk KB"]
+            "switches", "flushes", "log B", "shipped B", "disk KB", "disk flushes"]
     return Table(title, head, body, left=2)
 
 
@@ -137,7 +137,8 @@ def tables(results):
 
 NOTES = """\
 Medians over {rounds} rounds; a ratio is taken within each round, then the median of the ratios. "after us" is CPU spent once the load
-had ended, until the system was quiet. Bytes are for one copy of the log; "disk KB" is what all its processes sent to the disk.
+had ended, until the system was quiet. Log bytes are for one copy; "flushes" are the engine's waits for its log;
+"disk" is what the device did meanwhile, for the whole machine, written back to the end.
 Part one: no checkpoint inside a slice, full pages {full_pages}, autovacuum off for all; pgbench, {threads} threads, on the same {cores} cores."""
 
 

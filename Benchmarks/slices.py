@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One slice: a few seconds of one load on one system, and everything that is measured of it.
 
-      load starts   all connected           A                         B   load ends     quiet again
-           |------------|---- warm-up ------|------- window ----------|------|-------------|
-    counters                                CPU, switches             CPU, switches, memory   counters
+      load starts   all connected           A                         B = load is told to end    quiet again
+           |------------|---- warm-up ------|------- window ----------|--------------------------------|
+    counters                                CPU, switches             CPU, switches, memory            counters
 
 Rates, latencies, CPU and context switches are of the window alone. Bytes and flushes are the difference of the server's
 counters over the whole load, divided by all its transactions: asking for them inside would disturb what is measured.
@@ -26,31 +26,28 @@ def percentile(ordered, fraction):
 def run_slice(system, workload, kind, clients, seconds):
     server = system.server
     counters = server.counters()
-    roles = server.roles()
-    disk = processes.disk_bytes({pid for pids in roles.values() for pid in pids})
-    load = workload.load(system, kind, clients, seconds + 1)
+    disk = processes.device(workload.work)
+    load = workload.load(system, kind, clients, seconds + 60)
     try:
         load.wait_until_connected(server)
         time.sleep(WARM_UP_SECONDS / 2)
         busy = server.roles() | {"clients": [load.pid()]}
         time.sleep(WARM_UP_SECONDS / 2)
         first = processes.sample(busy)
-        time.sleep(seconds - 0.1)
+        time.sleep(seconds)
         second = processes.sample(busy)
         memory = {role: max((processes.resident(pid) for pid in pids), default=(0, 0)) for role, pids in busy.items()}
     except BaseException:
         load.abandon()
         raise
-    transactions = load.finish()
+    transactions = load.stop()
     after, quiet = processes.settle(server.roles, SETTLE_SECONDS_MAX)
-    roles = server.roles()
-    disk = processes.disk_bytes({pid for pids in roles.values() for pid in pids}) - disk
+    rest()
+    disk = {name: value - disk[name] for name, value in processes.device(workload.work).items()}
     now = server.counters()
 
-    # Should this process have been held up past the load's end, the rate is still that of the load.
-    end_of_window = min(second.wall, transactions[-1][0]) if transactions else second.wall
-    length = max(end_of_window - first.wall, 1e-3)
-    window = sorted(latency for end, latency in transactions if first.wall <= end < end_of_window)
+    length = second.wall - first.wall
+    window = sorted(latency for end, latency in transactions if first.wall <= end < second.wall)
     count, total = max(1, len(window)), max(1, len(transactions))
     spent = processes.difference(first, second)
     return {
@@ -62,7 +59,7 @@ def run_slice(system, workload, kind, clients, seconds):
         "cpuAfterPerTransaction": after / total, "becameQuiet": quiet,
         "switchesPerTransaction": {role: one.switches / count for role, one in spent.items()},
         "counters": {name: now[name] - counters[name] for name in now},
-        "perTransaction": {name: (now[name] - counters[name]) / total for name in now} | {"diskBytes": disk / total},
+        "perTransaction": {name: (now[name] - counters[name]) / total for name in now} | {name: value / total for name, value in disk.items()},
         "residentBytes": {role: value[0] for role, value in memory.items()},
         "residentAnonymousBytes": {role: value[1] for role, value in memory.items()},
     }

@@ -44,7 +44,10 @@ class Server:
         raise NotImplementedError
 
     def crash(self):
-        """SIGKILL to the engine's first process, and whatever it takes on this system that it is started again at once."""
+        """SIGKILL to the engine's first process, and whatever it takes on this system that it is started again at once.
+
+        Returns the monotonic time right after the signal.
+        """
         raise NotImplementedError
 
 

@@ -11,8 +11,8 @@ class Load:
     def wait_until_connected(self, server):
         raise NotImplementedError
 
-    def finish(self):
-        """Waits for the end; returns [(end time, latency in seconds)] sorted by end. A failed client raises BrokenRun."""
+    def stop(self):
+        """Lets each client end its transaction; returns [(end time, latency in seconds)] sorted by end. A failed client raises BrokenRun."""
         raise NotImplementedError
 
     def abandon(self):
@@ -23,6 +23,8 @@ class Load:
 class Workload:
     #: Which kinds of load it has, such as "tpcb".
     kinds = ()
+    #: The directory of a run.
+    work = ""
 
     def prepare(self, server):
         """Makes the tables and fills them."""

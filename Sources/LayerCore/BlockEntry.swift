@@ -43,7 +43,8 @@ package struct BlockEntry: Sendable {
         let length = headBytes + Int(ranges) * 4 + Int(data)
         guard length <= left, let bytes = chunk.getSlice(at: start, length: length) else { throw .badChunk }
         return BlockEntry(
-            key: BlockKey(file: FileID(file), block: block), lsn: LSN(lsn), flags: flags, ranges: Int(ranges), bytes: bytes)
+            key: BlockKey(file: FileID(file), block: block), lsn: LSN(lsn), flags: flags, ranges: Int(ranges),
+            bytes: bytes)
     }
 
     /// Calls `body` with the entries whose keys are in the range, in order; the others cost a look at their heads.
@@ -107,13 +108,15 @@ package struct BlockEntry: Sendable {
     }
 
     /// What was touched of the overlay; a base entry if that is all of it.
-    package static func writeTouched(_ key: BlockKey, _ lsn: LSN, _ content: BlockOverlay, to buffer: inout ByteBuffer) {
+    package static func writeTouched(_ key: BlockKey, _ lsn: LSN, _ content: BlockOverlay, to buffer: inout ByteBuffer)
+    {
         if content.isWhollyTouched { return writeBase(key, lsn, content, to: &buffer) }
         write(key, lsn, content, runs: content.touchedRuns, flags: 0, to: &buffer)
     }
 
     private static func write(
-        _ key: BlockKey, _ lsn: LSN, _ content: BlockOverlay, runs: [Range<Int>], flags: UInt8, to buffer: inout ByteBuffer
+        _ key: BlockKey, _ lsn: LSN, _ content: BlockOverlay, runs: [Range<Int>], flags: UInt8,
+        to buffer: inout ByteBuffer
     ) {
         writeHead(key, lsn, ranges: runs.count, flags: flags, data: runs.reduce(0) { $0 + $1.count }, to: &buffer)
         for run in runs {

@@ -25,6 +25,16 @@ package struct BlockKey: Hashable, Comparable, Sendable, CustomStringConvertible
         a.file.value != b.file.value ? a.file.value < b.file.value : a.block < b.block
     }
 
+    // Written out: the synthesized ones call into another module for each field, and sorting a layer makes millions.
+    @inlinable
+    package static func == (a: BlockKey, b: BlockKey) -> Bool { a.file.value == b.file.value && a.block == b.block }
+
+    @inlinable
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(file.value)
+        hasher.combine(block)
+    }
+
     /// The next key; of the highest, itself.
     package var successor: BlockKey {
         if block < .max { return BlockKey(file: file, block: block + 1) }

@@ -33,7 +33,8 @@ package struct BlockOverlay {
     package mutating func zero(at: Int, count: Int) {
         precondition(at >= 0 && count >= 0 && at + count <= BlockKey.blockBytes)
         _ = bytes.withUnsafeMutableBytes {
-            UnsafeMutableRawBufferPointer(rebasing: $0[at..<(at + count)]).initializeMemory(as: UInt8.self, repeating: 0)
+            UnsafeMutableRawBufferPointer(rebasing: $0[at..<(at + count)]).initializeMemory(
+                as: UInt8.self, repeating: 0)
         }
         touch(at, count)
     }

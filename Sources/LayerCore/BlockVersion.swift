@@ -8,7 +8,7 @@ package enum BlockVersion: Sendable {
     /// From a layer.
     case entry(BlockEntry)
     /// From a batch that is not in a layer yet: pieces of its payload.
-    case pieces(LSN, payload: ByteBuffer, [Piece])
+    case pieces(LSN, payload: ByteBuffer, ArraySlice<Piece>)
     /// The block's bytes in the range become zero.
     case zeros(LSN, Range<Int>)
 
@@ -34,19 +34,24 @@ package enum BlockVersion: Sendable {
             if entry.isBase { overlay.zero(at: 0, count: BlockKey.blockBytes) }
             try entry.applyRanges(to: &overlay)
         case .pieces(_, let payload, let pieces):
-            payload.withUnsafeReadableBytes { raw in
-                for piece in pieces {
-                    if piece.source == Piece.zeros {
-                        overlay.zero(at: Int(piece.at), count: Int(piece.length))
-                    } else {
-                        let from = Int(piece.source)
-                        overlay.apply(
-                            at: Int(piece.at), UnsafeRawBufferPointer(rebasing: raw[from..<(from + Int(piece.length))]))
-                    }
-                }
-            }
+            Self.apply(pieces, of: payload, to: &overlay)
         case .zeros(_, let range):
             overlay.zero(at: range.lowerBound, count: range.count)
+        }
+    }
+
+    /// Applies pieces of a payload, in order.
+    static func apply(_ pieces: ArraySlice<Piece>, of payload: ByteBuffer, to overlay: inout BlockOverlay) {
+        payload.withUnsafeReadableBytes { raw in
+            for piece in pieces {
+                if piece.source == Piece.zeros {
+                    overlay.zero(at: Int(piece.at), count: Int(piece.length))
+                } else {
+                    let from = Int(piece.source)
+                    overlay.apply(
+                        at: Int(piece.at), UnsafeRawBufferPointer(rebasing: raw[from..<(from + Int(piece.length))]))
+                }
+            }
         }
     }
 }
@@ -62,10 +67,14 @@ package struct BlockHistory: Sendable {
     /// Adds what one source knows; a source's versions are all older than those of the sources before it. Sorts them.
     package mutating func add(_ found: [BlockVersion]) {
         guard !found.isEmpty, !isComplete else { return }
-        let sorted = found.sorted { $0.lsn > $1.lsn }
-        for version in sorted {
-            versions.append(version)
-            if version.isBase {
+        // Newest first; of versions with one LSN (a record whose ranges leave a block and come back) the later first.
+        let order = found.indices.sorted { a, b in
+            let (left, right) = (found[a].lsn.value, found[b].lsn.value)
+            return left != right ? left > right : a > b
+        }
+        for index in order {
+            versions.append(found[index])
+            if found[index].isBase {
                 isComplete = true
                 return
             }

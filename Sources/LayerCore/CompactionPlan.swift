@@ -85,7 +85,8 @@ package struct CompactionPlan: Sendable {
 
     /// The target of the round that is under way or due; nil if none.
     private static func roundTarget(
-        _ images: [LayerDescriptor], _ deltas: [LayerDescriptor], _ horizon: LSN, _ limits: CompactionLimits, _ force: Bool
+        _ images: [LayerDescriptor], _ deltas: [LayerDescriptor], _ horizon: LSN, _ limits: CompactionLimits,
+        _ force: Bool
     ) -> LSN? {
         let reached = images.map(\.through)
         if let high = reached.max(), let low = reached.min(), low < high { return high <= horizon ? high : nil }
@@ -107,7 +108,9 @@ package struct CompactionPlan: Sendable {
     private static func merge(
         _ deltas: [LayerDescriptor], _ horizon: LSN, _ pins: [LSN], _ limits: CompactionLimits
     ) -> Step {
-        guard deltas.count > limits.deltas, limits.mergeWidth > 1, deltas.count >= limits.mergeWidth else { return .none }
+        guard deltas.count > limits.deltas, limits.mergeWidth > 1, deltas.count >= limits.mergeWidth else {
+            return .none
+        }
         var best: (straddles: Bool, bytes: UInt64, at: Int)?
         for at in 0...(deltas.count - limits.mergeWidth) {
             let run = deltas[at..<(at + limits.mergeWidth)]
@@ -120,7 +123,8 @@ package struct CompactionPlan: Sendable {
         }
         guard let best else { return .none }
         return .merge(
-            Array(deltas[best.at..<(best.at + limits.mergeWidth)]), points: readPoints(pins, below: horizon) + [horizon])
+            Array(deltas[best.at..<(best.at + limits.mergeWidth)]), points: readPoints(pins, below: horizon) + [horizon]
+        )
     }
 
     /// Pins below an LSN, ascending, each once.

@@ -22,59 +22,52 @@ package struct DeltaLayerBuilder {
     /// An entry with more ranges than this is stored as its disjoint runs.
     private static let rangesMax = 512
 
+    /// What to sort: a piece's key, and its place in the log order.
+    private struct Place {
+        var file: UInt64
+        var block: UInt64
+        var index: UInt32
+    }
+
     private var payloads: [ByteBuffer] = []
-    private var pieces: [(piece: Piece, order: UInt32)] = []
-    private var tombstones: [Tombstone] = []
-    private var records: [(batch: Int, place: Range<Int>)] = []
+    private var scan = BatchScan()
     private var timeline: [TimelinePoint] = []
-    private var content = 0
+    private var timed = 0
 
     package init() {}
 
     /// Payload bytes added so far.
-    package var bytes: Int { content }
+    package private(set) var bytes = 0
 
     /// Adds the next batch; batches come in log order.
     package mutating func add(_ header: BatchHeader, _ payload: ByteBuffer) throws(LayerCoreError) {
         let index = payloads.count
         payloads.append(payload)
-        content += payload.readableBytes
-        var times: [TimelinePoint] = []
-        do throws(RecordError) {
-            try BatchScan.scan(
-                payload, batch: index, piece: { pieces.append(($0, UInt32(truncatingIfNeeded: pieces.count))) },
-                tombstone: { tombstones.append($0) },
-                other: { record, place in
-                    if record.kind == .timestamp {
-                        let at = payload.readerIndex + place.lowerBound + RecordHeader.bytes
-                        if let time = payload.getInteger(at: at, endianness: .little, as: UInt64.self) {
-                            times.append(TimelinePoint(microseconds: time, lsn: record.lsn))
-                        }
-                    } else if record.kind != .marker {
-                        records.append((index, place))
-                    }
-                })
-        } catch {
+        bytes += payload.readableBytes
+        do throws(RecordError) { try scan.add(payload, batch: index) } catch {
             throw .badRecord(RecordTrouble(batchEnd: header.end, what: "\(error)"))
         }
-        for time in times
-        where timeline.last.map({ time.microseconds >= $0.microseconds &+ TimelinePoint.spacing }) ?? true {
-            timeline.append(time)
+        for other in scan.others[timed...] where other.kind == .timestamp {
+            let at = payload.readerIndex + other.place.lowerBound + RecordHeader.bytes
+            guard other.place.count >= RecordHeader.bytes + 8,
+                let time = payload.getInteger(at: at, endianness: .little, as: UInt64.self)
+            else { throw .badRecord(RecordTrouble(batchEnd: header.end, what: "timestamp")) }
+            if timeline.last.map({ time >= $0.microseconds &+ TimelinePoint.spacing }) ?? true {
+                timeline.append(TimelinePoint(microseconds: time, lsn: other.lsn))
+            }
         }
+        timed = scan.others.count
     }
 
     /// Emits all chunks, in the order in which a layer holds them. O(n log n).
     package consuming func build(_ emit: (PlainChunk) throws -> Void) throws -> Summary {
         var summary = Summary()
-        summary.tombstones = tombstones.count
+        let records = scan.others.filter { $0.kind != .timestamp && $0.kind != .marker }
+        summary.tombstones = scan.tombstones.count
         summary.namespaceRecords = records.count
         summary.timestamps = timeline.count
-        pieces.sort { a, b in
-            if a.piece.key != b.piece.key { return a.piece.key < b.piece.key }
-            return a.order < b.order
-        }
-        if let first = pieces.first, let last = pieces.last { summary.keys = first.piece.key...last.piece.key }
         try emitEntries(&summary, emit)
+        var tombstones = scan.tombstones
         try ChunkRows.emit(tombstones: &tombstones, emit)
         var chunker = Chunker(.records)
         for record in records {
@@ -91,56 +84,75 @@ package struct DeltaLayerBuilder {
     }
 
     private borrowing func emitEntries(_ summary: inout Summary, _ emit: (PlainChunk) throws -> Void) throws {
+        let pieces = scan.pieces
+        var places: [Place] = []
+        places.reserveCapacity(pieces.count)
+        for index in pieces.indices {
+            let key = pieces[index].key
+            places.append(Place(file: key.file.value, block: key.block, index: UInt32(truncatingIfNeeded: index)))
+        }
+        places.sort { a, b in
+            if a.file != b.file { return a.file < b.file }
+            if a.block != b.block { return a.block < b.block }
+            return a.index < b.index
+        }
         var chunker = Chunker(.entries)
+        var group: [Piece] = []
         var at = 0
-        while at < pieces.count {
-            let head = pieces[at].piece
-            var end = at + 1
-            while end < pieces.count, pieces[end].piece.lsn == head.lsn, pieces[end].piece.key == head.key { end += 1 }
-            let group = at..<end
-            try chunker.append(head.key, emit: emit) { writeEntry(group, to: &$0) }
+        while at < places.count {
+            let head = pieces[Int(places[at].index)]
+            group.removeAll(keepingCapacity: true)
+            while at < places.count {
+                let piece = pieces[Int(places[at].index)]
+                guard piece.lsn.value == head.lsn.value, piece.key == head.key else { break }
+                group.append(piece)
+                at += 1
+            }
+            try chunker.append(head.key, emit: emit) { Self.write(group, payloads, to: &$0) }
             summary.entries += 1
-            at = end
         }
         try chunker.flush(emit)
+        if let first = places.first, let last = places.last {
+            summary.keys = pieces[Int(first.index)].key...pieces[Int(last.index)].key
+        }
     }
 
-    private borrowing func writeEntry(_ group: Range<Int>, to buffer: inout ByteBuffer) {
-        let head = pieces[group.lowerBound].piece
-        if group.count > Self.rangesMax {
+    /// One entry from the pieces of one record in one block.
+    private static func write(_ group: [Piece], _ payloads: [ByteBuffer], to buffer: inout ByteBuffer) {
+        let head = group[0]
+        let payload = payloads[Int(head.batch)]
+        if group.count > rangesMax {
             var overlay = BlockOverlay(tracking: true)
-            for index in group { apply(pieces[index].piece, to: &overlay) }
+            BlockVersion.apply(group[...], of: payload, to: &overlay)
             return BlockEntry.writeTouched(head.key, head.lsn, overlay, to: &buffer)
         }
         var data = 0
         var isBase = false
-        for index in group {
-            let piece = pieces[index].piece
+        for piece in group {
             if piece.source != Piece.zeros { data += Int(piece.length) }
             isBase = isBase || Int(piece.length) == BlockKey.blockBytes
         }
         BlockEntry.writeHead(
             head.key, head.lsn, ranges: group.count, flags: isBase ? BlockEntry.base : 0, data: data, to: &buffer)
-        for index in group {
-            let piece = pieces[index].piece
-            let length = piece.source == Piece.zeros ? piece.length | BlockEntry.zeroRange : piece.length
-            buffer.writeMultipleIntegers(piece.at, length, endianness: .little)
-        }
-        for index in group {
-            let piece = pieces[index].piece
-            guard piece.source != Piece.zeros else { continue }
-            let from = Int(piece.source)
-            payloads[Int(piece.batch)].withUnsafeReadableBytes {
-                _ = buffer.writeBytes(UnsafeRawBufferPointer(rebasing: $0[from..<(from + Int(piece.length))]))
+        let bytes = group.count * 4 + data
+        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: bytes) { space in
+            var table = 0
+            var at = group.count * 4
+            payload.withUnsafeReadableBytes { raw in
+                for piece in group {
+                    let isZero = piece.source == Piece.zeros
+                    let length = isZero ? piece.length | BlockEntry.zeroRange : piece.length
+                    space.storeBytes(of: piece.at.littleEndian, toByteOffset: table, as: UInt16.self)
+                    space.storeBytes(of: length.littleEndian, toByteOffset: table + 2, as: UInt16.self)
+                    table += 4
+                    if isZero { continue }
+                    let from = Int(piece.source)
+                    UnsafeMutableRawBufferPointer(rebasing: space[at...]).copyMemory(
+                        from: UnsafeRawBufferPointer(rebasing: raw[from..<(from + Int(piece.length))]))
+                    at += Int(piece.length)
+                }
             }
-        }
-    }
-
-    private borrowing func apply(_ piece: Piece, to overlay: inout BlockOverlay) {
-        guard piece.source != Piece.zeros else { return overlay.zero(at: Int(piece.at), count: Int(piece.length)) }
-        let from = Int(piece.source)
-        payloads[Int(piece.batch)].withUnsafeReadableBytes {
-            overlay.apply(at: Int(piece.at), UnsafeRawBufferPointer(rebasing: $0[from..<(from + Int(piece.length))]))
+            return bytes
         }
     }
 }

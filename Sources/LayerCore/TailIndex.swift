@@ -18,15 +18,23 @@ package final class TailIndex: Sendable {
     fileprivate struct Batch {
         var header: BatchHeader
         var payload: ByteBuffer
-        /// Nil until indexed.
-        var keys: Set<BlockKey>?
-        var files: Set<FileID> = []
+        /// What the batch does, once a lookup has asked; its key in `State.indexed`.
+        var number: UInt64?
     }
 
-    fileprivate struct Version {
-        var lsn: LSN
+    fileprivate struct IndexedBatch {
         var payload: ByteBuffer
         var pieces: [Piece]
+        var keys: Set<BlockKey>
+        var files: Set<FileID>
+    }
+
+    /// A record's pieces in one block: a plain value, so that lists of them are cheap to cut.
+    fileprivate struct Version {
+        var lsn: LSN
+        var batch: UInt64
+        var first: UInt32
+        var count: UInt32
     }
 
     fileprivate struct State {
@@ -35,6 +43,8 @@ package final class TailIndex: Sendable {
         var unindexed = 0
         var bytes = 0
         var dropped = LSN.zero
+        var indexed: [UInt64: IndexedBatch] = [:]
+        var numbers: UInt64 = 0
         /// Each ascending by LSN.
         var versions: [BlockKey: [Version]] = [:]
         var tombstones = TombstoneSet()
@@ -80,7 +90,7 @@ package final class TailIndex: Sendable {
             let count = state.firstBatch(endingAfter: lsn)
             let gone = Array(state.batches[..<count])
             state.batches.removeFirst(count)
-            state.forget(gone)
+            state.forget(gone, upTo: lsn)
         }
     }
 
@@ -118,7 +128,9 @@ package final class TailIndex: Sendable {
                     var found: [BlockVersion] = []
                     for version in state.versions[BlockKey(file: file, block: block)] ?? [] {
                         if version.lsn > at { break }
-                        found.append(.pieces(version.lsn, payload: version.payload, version.pieces))
+                        guard let batch = state.indexed[version.batch] else { continue }
+                        let pieces = batch.pieces[Int(version.first)..<Int(version.first + version.count)]
+                        found.append(.pieces(version.lsn, payload: batch.payload, pieces))
                     }
                     for tombstone in tombstones where tombstone.lsn <= at {
                         if let range = tombstone.overlap(block: block) { found.append(.zeros(tombstone.lsn, range)) }
@@ -141,21 +153,42 @@ extension TailIndex.State {
         return low
     }
 
-    fileprivate mutating func forget(_ gone: [TailIndex.Batch]) {
+    /// Takes batches out of the index; O(what they and their blocks' lists hold).
+    /// - Parameter upTo: everything at or below goes; nil: look at each version
+    fileprivate mutating func forget(_ gone: [TailIndex.Batch], upTo lsn: LSN? = nil) {
+        var keys: Set<BlockKey> = []
+        var files: Set<FileID> = []
+        var numbers: Set<UInt64> = []
         for batch in gone {
             bytes -= batch.payload.readableBytes
-            guard let keys = batch.keys else {
+            guard let number = batch.number, let index = indexed.removeValue(forKey: number) else {
                 unindexed -= 1
                 continue
             }
-            let start = batch.header.start
-            let end = batch.header.end
-            for key in keys {
-                versions[key]?.removeAll { $0.lsn > start && $0.lsn <= end }
-                if versions[key]?.isEmpty == true { versions[key] = nil }
-            }
-            tombstones.remove(where: { $0.lsn > start && $0.lsn <= end }, files: batch.files)
+            numbers.insert(number)
+            keys.formUnion(index.keys)
+            files.formUnion(index.files)
         }
+        if batches.isEmpty {
+            versions.removeAll(keepingCapacity: true)
+            tombstones = TombstoneSet()
+            return
+        }
+        for key in keys {
+            if let lsn {
+                let kept = versions[key]?.firstIndex { $0.lsn.value > lsn.value } ?? versions[key]?.count ?? 0
+                versions[key]?.removeFirst(kept)
+            } else {
+                versions[key]?.removeAll { numbers.contains($0.batch) }
+            }
+            if versions[key]?.isEmpty ?? true { versions[key] = nil }
+        }
+        let intervals = gone.map { ($0.header.start, $0.header.end) }
+        tombstones.remove(
+            where: { row in
+                if let lsn { return row.lsn <= lsn }
+                return intervals.contains { row.lsn > $0.0 && row.lsn <= $0.1 }
+            }, files: files)
     }
 
     /// Decodes what was appended since the last lookup.
@@ -166,40 +199,42 @@ extension TailIndex.State {
         var left = unindexed
         while at > 0, left > 0 {
             at -= 1
-            if batches[at].keys == nil { left -= 1 }
+            if batches[at].number == nil { left -= 1 }
         }
-        for place in at..<batches.count where batches[place].keys == nil { try index(batch: place) }
+        for place in at..<batches.count where batches[place].number == nil { try index(batch: place) }
     }
 
     private mutating func index(batch place: Int) throws(LayerCoreError) {
         let payload = batches[place].payload
-        var found: [BlockKey: [TailIndex.Version]] = [:]
-        var zeros: [Tombstone] = []
-        do throws(RecordError) {
-            try BatchScan.scan(
-                payload, batch: 0,
-                piece: { piece in
-                    var list = found[piece.key, default: []]
-                    found[piece.key] = nil
-                    if let last = list.indices.last, list[last].lsn == piece.lsn {
-                        list[last].pieces.append(piece)
-                    } else {
-                        list.append(TailIndex.Version(lsn: piece.lsn, payload: payload, pieces: [piece]))
-                    }
-                    found[piece.key] = list
-                },
-                tombstone: { zeros.append($0) }, other: { _, _ in })
-        } catch {
+        var scan = BatchScan()
+        do throws(RecordError) { try scan.add(payload, batch: 0) } catch {
             throw .badRecord(RecordTrouble(batchEnd: batches[place].header.end, what: "\(error)"))
         }
-        for (key, list) in found {
-            var at = versions[key]?.count ?? 0
-            while at > 0, let lsn = versions[key]?[at - 1].lsn, lsn > list[0].lsn { at -= 1 }
-            versions[key, default: []].insert(contentsOf: list, at: at)
+        let number = numbers
+        numbers += 1
+        let pieces = scan.pieces
+        var keys: Set<BlockKey> = []
+        var at = 0
+        while at < pieces.count {
+            let head = pieces[at]
+            var end = at + 1
+            while end < pieces.count, pieces[end].lsn.value == head.lsn.value, pieces[end].key == head.key { end += 1 }
+            insert(
+                TailIndex.Version(lsn: head.lsn, batch: number, first: UInt32(at), count: UInt32(end - at)), head.key)
+            keys.insert(head.key)
+            at = end
         }
-        for tombstone in zeros { tombstones.insert(tombstone) }
-        batches[place].keys = Set(found.keys)
-        batches[place].files = Set(zeros.map(\.file))
+        for tombstone in scan.tombstones { tombstones.insert(tombstone) }
+        indexed[number] = TailIndex.IndexedBatch(
+            payload: payload, pieces: pieces, keys: keys, files: Set(scan.tombstones.map(\.file)))
+        batches[place].number = number
         unindexed -= 1
+    }
+
+    /// At its place by LSN: nearly always the end.
+    private mutating func insert(_ version: TailIndex.Version, _ key: BlockKey) {
+        var at = versions[key]?.count ?? 0
+        while at > 0, let lsn = versions[key]?[at - 1].lsn, lsn.value > version.lsn.value { at -= 1 }
+        versions[key, default: []].insert(version, at: at)
     }
 }

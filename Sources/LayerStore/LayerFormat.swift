@@ -65,7 +65,9 @@ enum LayerFormat {
         return "layer-" + String(repeating: "0", count: 8 - digits.count) + digits
     }
 
-    static func context(_ identity: SegmentIdentity, layer: UInt32, chunk: UInt32, header: ByteBuffer? = nil) -> ByteBuffer {
+    static func context(_ identity: SegmentIdentity, layer: UInt32, chunk: UInt32, header: ByteBuffer? = nil)
+        -> ByteBuffer
+    {
         var context = ByteBuffer()
         context.reserveCapacity(22 + (header?.readableBytes ?? 0))
         context.writeMultipleIntegers(
@@ -90,8 +92,10 @@ enum LayerFormat {
     /// What a header says, and its number of chunks; nil if it is malformed or another segment's.
     static func parseHeader(_ bytes: ByteBuffer, _ identity: SegmentIdentity) -> (LayerDescriptor, chunks: Int)? {
         var bytes = bytes
-        guard bytes.readableBytes == headerBytes, let front = bytes.getSlice(at: bytes.readerIndex, length: headerBytes - 4),
-            bytes.getInteger(at: bytes.readerIndex + headerBytes - 4, endianness: .little, as: UInt32.self) == crc(front),
+        guard bytes.readableBytes == headerBytes,
+            let front = bytes.getSlice(at: bytes.readerIndex, length: headerBytes - 4),
+            bytes.getInteger(at: bytes.readerIndex + headerBytes - 4, endianness: .little, as: UInt32.self)
+                == crc(front),
             let (magic, version, number, kind, _, node, group, volume, start, end) = bytes.readMultipleIntegers(
                 endianness: .little,
                 as: (UInt64, UInt32, UInt32, UInt8, UInt8, UInt16, UInt32, UInt64, UInt64, UInt64).self),
@@ -146,7 +150,8 @@ enum LayerFormat {
 
     static func parseFooter(_ bytes: ByteBuffer) -> (number: UInt32, chunks: Int, indexAt: UInt64, indexLength: Int)? {
         var bytes = bytes
-        guard bytes.readableBytes == footerBytes, let front = bytes.getSlice(at: bytes.readerIndex, length: footerBytes - 4),
+        guard bytes.readableBytes == footerBytes,
+            let front = bytes.getSlice(at: bytes.readerIndex, length: footerBytes - 4),
             let (magic, indexAt, indexLength, chunks, number, sum) = bytes.readMultipleIntegers(
                 endianness: .little, as: (UInt64, UInt64, UInt32, UInt32, UInt32, UInt32).self),
             magic == endMagic, sum == crc(front), indexAt < UInt64(Int64.max)

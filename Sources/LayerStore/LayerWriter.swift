@@ -24,7 +24,8 @@ final class LayerWriter {
     private static let writeBytes = 1 << 20
 
     init(
-        _ number: UInt32, directory: StoreDirectory, identity: SegmentIdentity, sealer: Sealer, onStep: LayerStore.StepHook?
+        _ number: UInt32, directory: StoreDirectory, identity: SegmentIdentity, sealer: Sealer,
+        onStep: LayerStore.StepHook?
     ) throws {
         self.directory = directory
         self.identity = identity

@@ -26,7 +26,8 @@ package final class SegmentExport: Sendable {
         for live in set.all {
             var at: [UInt64] = [0]
             for row in live.file.rows {
-                at.append(at[at.count - 1] + UInt64(Self.frontBytes) + UInt64(row.length) - UInt64(LayerFormat.tagBytes))
+                at.append(
+                    at[at.count - 1] + UInt64(Self.frontBytes) + UInt64(row.length) - UInt64(LayerFormat.tagBytes))
             }
             offsets[live.layer.number] = at
             lengths.append(at[at.count - 1])

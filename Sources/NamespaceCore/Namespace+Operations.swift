@@ -23,7 +23,8 @@ extension Namespace {
 
     /// The file has `size` bytes from now on.
     package mutating func setSize(_ id: FileID, _ size: UInt64) throws(NamespaceError) {
-        guard (files[id]?.size = size) != nil else { throw .noFile(id) }
+        guard files[id] != nil else { throw .noFile(id) }
+        files[id]?.size = size
     }
 
     /// A chunk lives in a group; a chunk once mapped is moved by mapping it again.

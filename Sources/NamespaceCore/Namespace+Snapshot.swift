@@ -47,7 +47,8 @@ extension Namespace {
                 case .file: 2
                 case .symlink: 3
                 }
-            buffer.writeMultipleIntegers(kind, numbers[parent] ?? 0, UInt16(clamping: name.utf8.count), endianness: .little)
+            buffer.writeMultipleIntegers(
+                kind, numbers[parent] ?? 0, UInt16(clamping: name.utf8.count), endianness: .little)
             buffer.writeString(name)
             switch node {
             case .directory(let id):
@@ -119,8 +120,9 @@ extension Namespace {
             directories.append(Directory(mode: mode, parent: parent))
         case 2:
             guard let value = bytes.readInteger(endianness: .little, as: UInt64.self),
-                (files[FileID(value)]?.links += 1) != nil
+                files[FileID(value)] != nil
             else { throw .badSnapshot("name of no file") }
+            files[FileID(value)]?.links += 1
             node = .file(FileID(value))
         case 3:
             guard let length = bytes.readInteger(endianness: .little, as: UInt16.self),

@@ -78,7 +78,8 @@ package struct SCRAMServer: Sendable {
         state = .finished
         guard let binding = SCRAMText.attribute("c", in: message), binding == Base64.encode(Array(gs2.utf8)),
             SCRAMText.attribute("r", in: message) == nonce,
-            let proofText = SCRAMText.attribute("p", in: message), let proof = Base64.decode(proofText), proof.count == 32
+            let proofText = SCRAMText.attribute("p", in: message), let proof = Base64.decode(proofText),
+            proof.count == 32
         else { throw .authentication("malformed SCRAM message") }
         let authMessage = Array("\(bare),\(challenge),\(SCRAMText.withoutProof(message))".utf8)
         let signature = PasswordDigests.hmac(verifier.storedKey, authMessage)

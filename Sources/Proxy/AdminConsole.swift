@@ -71,7 +71,9 @@ final class AdminConsole {
                 }
             )
         case "pools":
-            return (["role", "user", "database", "idle", "borrowed", "opening", "waiting", "limit", "target"], state.pools)
+            return (
+                ["role", "user", "database", "idle", "borrowed", "opening", "waiting", "limit", "target"], state.pools
+            )
         case "stats":
             let lines = state.metrics.prometheusText(proxyName: "").split(separator: "\n").filter { !$0.hasPrefix("#") }
             return (

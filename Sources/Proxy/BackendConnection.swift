@@ -138,7 +138,9 @@ final class BackendConnection: ChannelDuplexHandler {
                 try continueLogin(context)
             }
         } catch {
-            group.logger.warning("backend broke the protocol", metadata: ["error": "\(error)", "target": "\(target.host):\(target.port)"])
+            group.logger.warning(
+                "backend broke the protocol",
+                metadata: ["error": "\(error)", "target": "\(target.host):\(target.port)"])
             fail(.fatal("08P01", "the server sent something the proxy does not understand"))
         }
     }

@@ -301,7 +301,9 @@ final class BackendPool: BackendConnection.Owner {
         for id in machine.trim(now: now) {
             if let connection = connections[id] { remove(connection) }
         }
-        if key.role == .readWrite, clients > 0, machine.total < group.configuration.pool.minConnections { _ = openOne() }
+        if key.role == .readWrite, clients > 0, machine.total < group.configuration.pool.minConnections {
+            _ = openOne()
+        }
     }
 
     /// The topology has changed: idle connections to targets that no longer serve this role are closed.

@@ -24,7 +24,8 @@ package struct FileAuthenticator: ClientAuthenticator {
                 let text = password.reveal()
                 let isDigest = text.hasPrefix("md5") && text.utf8.count == 35
                 method = .md5(
-                    stored: isDigest ? String(text.dropFirst(3)) : PasswordDigests.storedMD5(user: user.name, password: password))
+                    stored: isDigest
+                        ? String(text.dropFirst(3)) : PasswordDigests.storedMD5(user: user.name, password: password))
             case (.cleartext, let password?):
                 method = .cleartext { PasswordDigests.equal($0.bytes, password.bytes) }
             case (.scram, let password?), (.native, let password?), (.cachingSHA2, let password?):
@@ -44,7 +45,9 @@ package struct FileAuthenticator: ClientAuthenticator {
         entries[user]?.method ?? .refuse
     }
 
-    package func backendCredentials(user: String, database: String) -> BackendCredentials? { entries[user]?.credentials }
+    package func backendCredentials(user: String, database: String) -> BackendCredentials? {
+        entries[user]?.credentials
+    }
 
     /// The clear password, which MySQL's challenge methods need.
     package func password(user: String) -> Secret? { entries[user]?.password }

@@ -24,18 +24,18 @@ final class ListenerContext: Sendable {
         self.cancel = cancel
         guard let files = listener.tls else {
             tls = nil
-            policy = ClientLogin.Policy(offersTLS: false, requiresTLS: listener.require_tls)
+            policy = ClientLogin.Policy(offersTLS: false, requiresTLS: listener.requireTLS)
             return
         }
         var configuration = TLSConfiguration.makeServerConfiguration(
             certificateChain: try NIOSSLCertificate.fromPEMFile(files.certificate).map { .certificate($0) },
             privateKey: .privateKey(try NIOSSLPrivateKey(file: files.key, format: .pem)))
         configuration.minimumTLSVersion = .tlsv12
-        if let authority = files.client_ca {
+        if let authority = files.clientCA {
             configuration.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(authority))
             configuration.certificateVerification = .noHostnameVerification
         }
         tls = try NIOSSLContext(configuration: configuration)
-        policy = ClientLogin.Policy(offersTLS: true, requiresTLS: listener.require_tls)
+        policy = ClientLogin.Policy(offersTLS: true, requiresTLS: listener.requireTLS)
     }
 }

@@ -37,7 +37,8 @@ final class LoopContext {
     func start() {
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         repeated = eventLoop.scheduleRepeatedTask(
-            initialDelay: .milliseconds(LoopContext.tickMilliseconds), delay: .milliseconds(LoopContext.tickMilliseconds)
+            initialDelay: .milliseconds(LoopContext.tickMilliseconds),
+            delay: .milliseconds(LoopContext.tickMilliseconds)
         ) { _ in bound.value.tick() }
     }
 
@@ -135,7 +136,8 @@ final class GroupContext {
 
     func update(_ topology: Topology) {
         let membersChanged =
-            topology.writer != self.topology.writer || topology.members.map(\.target) != self.topology.members.map(\.target)
+            topology.writer != self.topology.writer
+            || topology.members.map(\.target) != self.topology.members.map(\.target)
         self.topology = topology
         guard membersChanged else { return }
         for pool in Array(pools.values) { pool.topologyChanged() }

@@ -26,7 +26,8 @@ final class MetricsEndpoint: ChannelInboundHandler {
         let good = text.hasPrefix("GET ") && (path == "/metrics" || path == "/")
         let body = good ? state.current().metrics.prometheusText(proxyName: proxyName) : "not found\n"
         var answer = ByteBuffer()
-        answer.writeString("HTTP/1.1 \(good ? "200 OK" : "404 Not Found")\r\nContent-Type: text/plain; version=0.0.4\r\n")
+        answer.writeString(
+            "HTTP/1.1 \(good ? "200 OK" : "404 Not Found")\r\nContent-Type: text/plain; version=0.0.4\r\n")
         answer.writeString("Content-Length: \(body.utf8.count)\r\nConnection: close\r\n\r\n\(body)")
         let channel = context.channel
         context.writeAndFlush(wrapOutboundOut(answer)).whenComplete { _ in channel.close(promise: nil) }

@@ -125,6 +125,7 @@ final class PostgresClientConnection: ChannelDuplexHandler {
         }
         guard let backend, let state = backend.session, let session, let pool else { return }
         self.backend = nil
+        backend.resumeReads()
         // Quiet, idle and not pinned would mean a batch without its Sync: too rare to be worth mending.
         let inTransaction = state.status != .idle
         if state.isQuiet, session.isLinked, inTransaction || session.isPinned, !state.isMidBatch {
@@ -301,7 +302,8 @@ final class PostgresClientConnection: ChannelDuplexHandler {
         var settings = known.settings
         var reported = known.reported
         if case .value(let name)? = initial.values["application_name"] {
-            let clean = String(String.UnicodeScalarView(name.unicodeScalars.map { $0.value >= 32 && $0.value < 127 ? $0 : "?" }))
+            let clean = String(
+                String.UnicodeScalarView(name.unicodeScalars.map { $0.value >= 32 && $0.value < 127 ? $0 : "?" }))
             if clean != pool.defaults?["application_name"] {
                 settings = settings.setting("application_name", .value(clean))
                 reported["application_name"] = clean
@@ -486,7 +488,9 @@ final class PostgresClientConnection: ChannelDuplexHandler {
     func backendLost(_ connection: BackendConnection) {
         backend = nil
         guard let session else { return }
-        var error = connection.session?.fatal ?? ServerError(code: "08006", message: "the database server closed the connection")
+        var error =
+            connection.session?.fatal
+            ?? ServerError(code: "08006", message: "the database server closed the connection")
         error.severity = "ERROR"
         error.detail = "The proxy keeps this session; whether the statement took effect is not known."
         var out = RelayOutput()

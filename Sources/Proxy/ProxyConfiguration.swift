@@ -34,7 +34,13 @@ package struct ProxyConfiguration: Sendable {
         package var certificate: String
         package var key: String
         /// With it, clients must present a certificate this CA has signed.
-        package var client_ca: String?
+        package var clientCA: String?
+
+        enum CodingKeys: String, CodingKey {
+            case certificate
+            case key
+            case clientCA = "client_ca"
+        }
     }
 
     package struct Listener: Sendable, Codable {
@@ -43,7 +49,16 @@ package struct ProxyConfiguration: Sendable {
         package var port: Int
         package var role: Role = .readWrite
         package var tls: TLSFiles?
-        package var require_tls: Bool = false
+        package var requireTLS: Bool = false
+
+        enum CodingKeys: String, CodingKey {
+            case name
+            case host
+            case port
+            case role
+            case tls
+            case requireTLS = "require_tls"
+        }
 
         package init(from decoder: any Decoder) throws {
             let values = try decoder.container(keyedBy: CodingKeys.self)
@@ -52,7 +67,7 @@ package struct ProxyConfiguration: Sendable {
             port = try values.decode(Int.self, forKey: .port)
             role = try values.decodeIfPresent(Role.self, forKey: .role) ?? .readWrite
             tls = try values.decodeIfPresent(TLSFiles.self, forKey: .tls)
-            require_tls = try values.decodeIfPresent(Bool.self, forKey: .require_tls) ?? false
+            requireTLS = try values.decodeIfPresent(Bool.self, forKey: .requireTLS) ?? false
         }
 
         package init(name: String, host: String = "127.0.0.1", port: Int, role: Role = .readWrite) {
@@ -132,24 +147,49 @@ extension ProxyConfiguration {
             var name: String
             var password: String?
             var method: ProxyConfiguration.User.Method?
-            var backend_user: String?
-            var backend_password: String?
+            var backendUser: String?
+            var backendPassword: String?
+
+            enum CodingKeys: String, CodingKey {
+                case name
+                case password
+                case method
+                case backendUser = "backend_user"
+                case backendPassword = "backend_password"
+            }
         }
         struct Pool: Codable {
-            var max_connections: Int?
-            var max_connections_percent: Int?
-            var target_max_connections: Int?
-            var max_idle_connections: Int?
-            var max_idle_connections_percent: Int?
-            var min_connections: Int?
-            var connection_borrow_timeout_seconds: Double?
-            var idle_client_timeout_seconds: Double?
-            var connection_age_seconds: Double?
-            var init_query: String?
-            var pin_on_sequences: Bool?
-            var max_replica_lag_seconds: Double?
-            var allow_local_infile: Bool?
-            var session_pinning_filters: [String]?
+            var maxConnections: Int?
+            var maxConnectionsPercent: Int?
+            var targetMaxConnections: Int?
+            var maxIdleConnections: Int?
+            var maxIdleConnectionsPercent: Int?
+            var minConnections: Int?
+            var connectionBorrowTimeoutSeconds: Double?
+            var idleClientTimeoutSeconds: Double?
+            var connectionAgeSeconds: Double?
+            var initQuery: String?
+            var pinOnSequences: Bool?
+            var maxReplicaLagSeconds: Double?
+            var allowLocalInfile: Bool?
+            var sessionPinningFilters: [String]?
+
+            enum CodingKeys: String, CodingKey {
+                case maxConnections = "max_connections"
+                case maxConnectionsPercent = "max_connections_percent"
+                case targetMaxConnections = "target_max_connections"
+                case maxIdleConnections = "max_idle_connections"
+                case maxIdleConnectionsPercent = "max_idle_connections_percent"
+                case minConnections = "min_connections"
+                case connectionBorrowTimeoutSeconds = "connection_borrow_timeout_seconds"
+                case idleClientTimeoutSeconds = "idle_client_timeout_seconds"
+                case connectionAgeSeconds = "connection_age_seconds"
+                case initQuery = "init_query"
+                case pinOnSequences = "pin_on_sequences"
+                case maxReplicaLagSeconds = "max_replica_lag_seconds"
+                case allowLocalInfile = "allow_local_infile"
+                case sessionPinningFilters = "session_pinning_filters"
+            }
         }
         struct Health: Codable {
             var user: String?
@@ -159,21 +199,44 @@ extension ProxyConfiguration {
             var name: String?
             var engine: Engine?
             var targets: [Address]
-            var target_tls: String?
+            var targetTLS: String?
             var listeners: [Listener]
             var users: [User]
             var pool: Pool?
             var health: Health?
+
+            enum CodingKeys: String, CodingKey {
+                case name
+                case engine
+                case targets
+                case targetTLS = "target_tls"
+                case listeners
+                case users
+                case pool
+                case health
+            }
         }
         var name: String?
         var threads: Int?
         var metrics: Address?
-        var max_clients: Int?
-        var login_timeout_seconds: Double?
-        var admin_users: [String]?
-        var proxy_id: Int?
+        var maxClients: Int?
+        var loginTimeoutSeconds: Double?
+        var adminUsers: [String]?
+        var proxyID: Int?
         var peers: [String: Address]?
         var groups: [Group]
+
+        enum CodingKeys: String, CodingKey {
+            case name
+            case threads
+            case metrics
+            case maxClients = "max_clients"
+            case loginTimeoutSeconds = "login_timeout_seconds"
+            case adminUsers = "admin_users"
+            case proxyID = "proxy_id"
+            case peers
+            case groups
+        }
     }
 
     /// Reads the text of a configuration file.
@@ -182,10 +245,10 @@ extension ProxyConfiguration {
         name = file.name ?? "default"
         threads = max(1, file.threads ?? 1)
         metrics = file.metrics
-        maxClients = file.max_clients ?? 20_000
-        if let seconds = file.login_timeout_seconds { loginTimeout = .seconds(seconds) }
-        adminUsers = file.admin_users ?? []
-        proxyID = (file.proxy_id ?? 0) & 127
+        maxClients = file.maxClients ?? 20_000
+        if let seconds = file.loginTimeoutSeconds { loginTimeout = .seconds(seconds) }
+        adminUsers = file.adminUsers ?? []
+        proxyID = (file.proxyID ?? 0) & 127
         for (id, address) in file.peers ?? [:] {
             if let number = Int(id) { peers[number] = address }
         }
@@ -194,12 +257,12 @@ extension ProxyConfiguration {
             result.name = group.name ?? "default"
             result.engine = group.engine ?? .postgresql
             result.targets = group.targets
-            result.targetTLS = group.target_tls.flatMap { BackendLogin.TLSMode(rawValue: $0) } ?? .disable
+            result.targetTLS = group.targetTLS.flatMap { BackendLogin.TLSMode(rawValue: $0) } ?? .disable
             result.listeners = group.listeners
             result.users = group.users.map {
                 User(
                     name: $0.name, password: $0.password.map { Secret($0) }, method: $0.method,
-                    backendUser: $0.backend_user, backendPassword: $0.backend_password.map { Secret($0) })
+                    backendUser: $0.backendUser, backendPassword: $0.backendPassword.map { Secret($0) })
             }
             if let pool = group.pool { result.pool = Self.pool(pool) }
             result.healthUser = group.health?.user
@@ -210,23 +273,24 @@ extension ProxyConfiguration {
 
     private static func pool(_ pool: File.Pool) -> PoolSettings {
         var result = PoolSettings()
-        if let limit = pool.max_connections {
+        if let limit = pool.maxConnections {
             result.maxConnections = max(1, limit)
-        } else if let whole = pool.target_max_connections {
-            result.maxConnections = max(1, whole * (pool.max_connections_percent ?? 100) / 100)
+        } else if let whole = pool.targetMaxConnections {
+            result.maxConnections = max(1, whole * (pool.maxConnectionsPercent ?? 100) / 100)
         }
         result.maxIdleConnections =
-            pool.max_idle_connections ?? pool.max_idle_connections_percent
-            .flatMap { percent in pool.target_max_connections.map { $0 * percent / 100 } } ?? (result.maxConnections + 1) / 2
-        result.minConnections = min(pool.min_connections ?? 0, result.maxConnections)
-        if let seconds = pool.connection_borrow_timeout_seconds { result.borrowTimeout = .seconds(seconds) }
-        if let seconds = pool.idle_client_timeout_seconds { result.idleClientTimeout = .seconds(seconds) }
-        if let seconds = pool.connection_age_seconds { result.connectionAge = .seconds(seconds) }
-        result.initQuery = pool.init_query
-        result.pinsSequences = pool.pin_on_sequences ?? false
-        if let seconds = pool.max_replica_lag_seconds { result.maxReplicaLagSeconds = seconds }
-        result.allowsLocalInfile = pool.allow_local_infile ?? false
-        result.excludesVariableSets = (pool.session_pinning_filters ?? []).contains("EXCLUDE_VARIABLE_SETS")
+            pool.maxIdleConnections ?? pool.maxIdleConnectionsPercent
+            .flatMap { percent in pool.targetMaxConnections.map { $0 * percent / 100 } } ?? (result.maxConnections + 1)
+            / 2
+        result.minConnections = min(pool.minConnections ?? 0, result.maxConnections)
+        if let seconds = pool.connectionBorrowTimeoutSeconds { result.borrowTimeout = .seconds(seconds) }
+        if let seconds = pool.idleClientTimeoutSeconds { result.idleClientTimeout = .seconds(seconds) }
+        if let seconds = pool.connectionAgeSeconds { result.connectionAge = .seconds(seconds) }
+        result.initQuery = pool.initQuery
+        result.pinsSequences = pool.pinOnSequences ?? false
+        if let seconds = pool.maxReplicaLagSeconds { result.maxReplicaLagSeconds = seconds }
+        result.allowsLocalInfile = pool.allowLocalInfile ?? false
+        result.excludesVariableSets = (pool.sessionPinningFilters ?? []).contains("EXCLUDE_VARIABLE_SETS")
         return result
     }
 }

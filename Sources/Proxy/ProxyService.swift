@@ -36,6 +36,11 @@ package enum ProxyService {
     }
 }
 
+/// Groups of MySQL targets are not served yet; only their wire format exists.
+package struct UnsupportedEngine: Error, CustomStringConvertible {
+    package var description: String { "the proxy does not serve MYSQL groups yet" }
+}
+
 /// A started proxy; call `stop` exactly once.
 package final class RunningProxy: Sendable {
     private let configuration: ProxyConfiguration
@@ -54,6 +59,7 @@ package final class RunningProxy: Sendable {
     }
 
     func start() async throws {
+        if configuration.groups.contains(where: { $0.engine == .mysql }) { throw UnsupportedEngine() }
         let groups = try configuration.groups.map { try GroupShared($0, logger: logger) }
         for (index, eventLoop) in Array(threads.makeIterator()).enumerated() {
             try await attach(eventLoop, index: index, groups: groups)
@@ -127,9 +133,12 @@ package final class RunningProxy: Sendable {
             }
             .bind(host: listener.host, port: listener.port).get()
         servers.withLockedValue { $0.append(channel) }
-        logger.notice("listening", metadata: [
-            "listener": "\(listener.name)", "role": "\(listener.role.rawValue)", "port": "\(channel.localAddress?.port ?? listener.port)",
-        ])
+        logger.notice(
+            "listening",
+            metadata: [
+                "listener": "\(listener.name)", "role": "\(listener.role.rawValue)",
+                "port": "\(channel.localAddress?.port ?? listener.port)",
+            ])
     }
 
     private func bindMetrics(_ address: ProxyConfiguration.Address) async throws {

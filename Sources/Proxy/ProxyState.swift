@@ -57,7 +57,10 @@ final class ProxyState: Sendable {
                 ])
             }
             part.targets += group.topology.members.map {
-                [group.configuration.name, "\($0.target.host):\($0.target.port)", $0.isWriter ? "writer" : "reader", "\($0.lagSeconds)"]
+                [
+                    group.configuration.name, "\($0.target.host):\($0.target.port)", $0.isWriter ? "writer" : "reader",
+                    "\($0.lagSeconds)",
+                ]
             }
         }
         let published = part

@@ -105,9 +105,11 @@ final class TopologyMonitor: BackendConnection.Owner {
 
     func backendFailed(_ connection: BackendConnection, _ error: ServerError) {
         if probes[connection.id].failures == 0 {
-            group.logger.warning("target does not answer", metadata: [
-                "target": "\(connection.target.host):\(connection.target.port)", "error": "\(error.message)",
-            ])
+            group.logger.warning(
+                "target does not answer",
+                metadata: [
+                    "target": "\(connection.target.host):\(connection.target.port)", "error": "\(error.message)",
+                ])
         }
         lost(connection)
         probes[connection.id].failures += 1
@@ -154,12 +156,15 @@ final class TopologyMonitor: BackendConnection.Owner {
             }
             topology.members.append(member)
         }
-        let changed = topology.writer != current.writer || topology.members.map(\.target) != current.members.map(\.target)
+        let changed =
+            topology.writer != current.writer || topology.members.map(\.target) != current.members.map(\.target)
         if changed {
-            group.logger.notice("topology changed", metadata: [
-                "writer": "\(topology.writer.map { "\($0.host):\($0.port)" } ?? "none")",
-                "members": "\(topology.members.count)",
-            ])
+            group.logger.notice(
+                "topology changed",
+                metadata: [
+                    "writer": "\(topology.writer.map { "\($0.host):\($0.port)" } ?? "none")",
+                    "members": "\(topology.members.count)",
+                ])
         }
         guard topology != current else { return }
         current = topology

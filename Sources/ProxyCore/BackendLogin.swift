@@ -128,12 +128,15 @@ package struct BackendLogin {
             return .send(ByteBuffer())
         case 3: return try sendPassword { $0.reveal() }
         case 5:
-            guard let salt = buffer.getBytes(at: start, length: 4) else { throw .malformed(kind: BackendMessage.authentication) }
+            guard let salt = buffer.getBytes(at: start, length: 4) else {
+                throw .malformed(kind: BackendMessage.authentication)
+            }
             let user = credentials.user
             return try sendPassword { PasswordDigests.md5(user: user, password: $0, salt: salt) }
         case 10: return try beginSCRAM(buffer, from: start, limit: limit)
         case 11:
-            guard case .scramChallenge(var client) = state, let text = buffer.getString(at: start, length: limit - start)
+            guard case .scramChallenge(var client) = state,
+                let text = buffer.getString(at: start, length: limit - start)
             else { throw .authentication("SCRAM message out of order") }
             let answer = try client.receiveChallenge(text, salted: salted)
             state = .scramFinal(client)
@@ -147,7 +150,9 @@ package struct BackendLogin {
         }
     }
 
-    private mutating func beginSCRAM(_ buffer: ByteBuffer, from start: Int, limit: Int) throws(PostgresWireError) -> Action {
+    private mutating func beginSCRAM(_ buffer: ByteBuffer, from start: Int, limit: Int) throws(PostgresWireError)
+        -> Action
+    {
         guard let password = credentials.password else { throw .authentication("the server asks for a password") }
         var index = start
         while let (mechanism, next) = buffer.postgresString(at: index, limit: limit), !mechanism.isEmpty {

@@ -89,7 +89,9 @@ package struct ClientLogin {
 
     package init(policy: Policy) { self.policy = policy }
 
-    package mutating func receive(_ buffer: inout ByteBuffer, serverNonce: () -> String) throws(PostgresWireError) -> Action {
+    package mutating func receive(_ buffer: inout ByteBuffer, serverNonce: () -> String) throws(PostgresWireError)
+        -> Action
+    {
         switch state {
         case .opening: return try opening(&buffer)
         case .choosing, .checking, .finished: return .more
@@ -98,7 +100,9 @@ package struct ClientLogin {
         let index = buffer.readerIndex
         guard let header = try buffer.postgresHeader(at: index) else { return .more }
         guard header.kind == FrontendMessage.password else { throw .unexpected(kind: header.kind) }
-        guard header.total <= ClientLogin.largestPassword else { throw .badLength(kind: header.kind, length: header.total) }
+        guard header.total <= ClientLogin.largestPassword else {
+            throw .badLength(kind: header.kind, length: header.total)
+        }
         guard header.total <= buffer.readableBytes else { return .more }
         defer { buffer.moveReaderIndex(forwardBy: header.total) }
         return try password(buffer, from: index + 5, limit: index + header.total, serverNonce: serverNonce)
@@ -110,7 +114,9 @@ package struct ClientLogin {
         case .sslRequest:
             guard policy.offersTLS, !tls else { return .reply(ByteBuffer(bytes: [UInt8(ascii: "N")])) }
             // Bytes sent before the handshake would be taken for encrypted ones (CVE-2021-23222).
-            guard buffer.readableBytes == 0 else { return failed(.fatal("08P01", "received unencrypted data after SSL request")) }
+            guard buffer.readableBytes == 0 else {
+                return failed(.fatal("08P01", "received unencrypted data after SSL request"))
+            }
             tls = true
             return .startTLS(ByteBuffer(bytes: [UInt8(ascii: "S")]))
         case .gssRequest: return .reply(ByteBuffer(bytes: [UInt8(ascii: "N")]))
@@ -123,7 +129,10 @@ package struct ClientLogin {
 
     private mutating func startup(_ parameters: StartupParameters) -> Action {
         guard parameters.major == 3 else {
-            return failed(.fatal("0A000", "unsupported frontend protocol \(parameters.major).\(parameters.minor): the proxy supports 3.0"))
+            return failed(
+                .fatal(
+                    "0A000",
+                    "unsupported frontend protocol \(parameters.major).\(parameters.minor): the proxy supports 3.0"))
         }
         if policy.requiresTLS, !tls { return failed(.fatal("28000", "This RDS Proxy requires TLS connections")) }
         guard let user = parameters["user"], !user.isEmpty else {

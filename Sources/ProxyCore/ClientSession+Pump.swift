@@ -71,6 +71,9 @@ extension ClientSession {
             }
             backend.skipsUntilSync = false
         }
+        if limit > turn.end, header.total > ClientSession.heldTextLimit, Self.isShort(header.kind) {
+            throw .badLength(kind: header.kind, length: header.total)
+        }
         switch header.kind {
         case FrontendMessage.query: return query(header, limit, &turn, backend)
         case FrontendMessage.parse: return try parse(header, limit, &turn, backend)
@@ -88,7 +91,11 @@ extension ClientSession {
             backend.expect(Expectation(.functionCall))
             pass(limit, &turn)
         case FrontendMessage.copyDone, FrontendMessage.copyFail:
-            if backend.copyIn { backend.copyIn = false } else if !backend.queue.isEmpty { backend.expect(Expectation(.copyEnd)) }
+            if backend.copyIn {
+                backend.copyIn = false
+            } else if !backend.queue.isEmpty {
+                backend.expect(Expectation(.copyEnd))
+            }
             pass(limit, &turn)
         case FrontendMessage.copyData, FrontendMessage.flush: pass(limit, &turn)
         case FrontendMessage.terminate:
@@ -97,6 +104,11 @@ extension ClientSession {
         default: throw .unexpected(kind: header.kind)
         }
         return true
+    }
+
+    /// Messages of a name or two; a longer one would hold the backend for nothing.
+    private static func isShort(_ kind: UInt8) -> Bool {
+        kind == FrontendMessage.execute || kind == FrontendMessage.describe || kind == FrontendMessage.close
     }
 
     @inline(__always)
@@ -183,7 +195,8 @@ extension ClientSession {
                 }
                 if statements.find(name) != nil {
                     var error = ByteBuffer()
-                    ServerError(code: "42P05", message: "prepared statement \"\(name)\" already exists").write(to: &error)
+                    ServerError(code: "42P05", message: "prepared statement \"\(name)\" already exists").write(
+                        to: &error)
                     detail.replacementError = error
                     guard let statement = statements.find(name) else { continue }
                     ensure(statement, &turn, backend, inBatch: inBatch)

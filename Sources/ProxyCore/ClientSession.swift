@@ -352,10 +352,14 @@ package final class ClientSession {
         for (name, value) in finding.settings {
             values[name] = .value(value)
         }
-        if let authorization = settings.values["session_authorization"] { values["session_authorization"] = authorization }
+        if let authorization = settings.values["session_authorization"] {
+            values["session_authorization"] = authorization
+        }
         for (name, value) in backend.reported where ClientSession.isSettable(name) {
             let key = name.lowercased()
-            if values[key] != nil { values[key] = defaults[name] == value && base.values[key] == nil ? nil : .value(value) }
+            if values[key] != nil {
+                values[key] = defaults[name] == value && base.values[key] == nil ? nil : .value(value)
+            }
         }
         let found = SessionSettings(values)
         if found != settings { settings = found }

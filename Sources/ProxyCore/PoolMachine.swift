@@ -103,7 +103,9 @@ package struct PoolMachine<Tag> {
     }
 
     /// A leased connection comes back.
-    package mutating func release(_ id: ConnectionID, tag: @autoclosure () -> Tag, openedAt: Int64, now: Int64) -> Release {
+    package mutating func release(_ id: ConnectionID, tag: @autoclosure () -> Tag, openedAt: Int64, now: Int64)
+        -> Release
+    {
         if now - openedAt > limits.age {
             leased -= 1
             return .close

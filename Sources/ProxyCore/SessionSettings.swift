@@ -64,7 +64,8 @@ package final class SessionSettings: Sendable, Equatable {
             switch wanted {
             case .text(let text): statements.append("SET \(text)")
             case .value(let value):
-                statements.append("SELECT pg_catalog.set_config(\(SQLText.literal(name)),\(SQLText.literal(value)),false)")
+                statements.append(
+                    "SELECT pg_catalog.set_config(\(SQLText.literal(name)),\(SQLText.literal(value)),false)")
             }
         }
         return statements.joined(separator: ";")
@@ -99,6 +100,7 @@ package enum SQLText {
 
     /// A parameter's name, whose parts a dot divides.
     static func parameter(_ name: String) -> String {
-        name.split(separator: ".", omittingEmptySubsequences: false).map { identifier(String($0)) }.joined(separator: ".")
+        name.split(separator: ".", omittingEmptySubsequences: false).map { identifier(String($0)) }.joined(
+            separator: ".")
     }
 }

@@ -105,7 +105,9 @@ package struct StatementClassifier {
         case UInt8(ascii: "s"):
             if scanner.spells(verb, "select") { return body(&scanner, StatementEffect(.plain)) }
             if scanner.spells(verb, "set") { return set(&scanner) }
-            if scanner.spells(verb, "start") || scanner.spells(verb, "savepoint") { return finish(&scanner, .transactionControl) }
+            if scanner.spells(verb, "start") || scanner.spells(verb, "savepoint") {
+                return finish(&scanner, .transactionControl)
+            }
         case UInt8(ascii: "r"):
             if scanner.spells(verb, "reset") { return reset(&scanner) }
             if scanner.spells(verb, "rollback") { return rollback(&scanner) }
@@ -185,7 +187,8 @@ package struct StatementClassifier {
             // SELECT ... INTO TEMP; as a column name it costs one audit.
             effect.needsAudit = true
         case 6 where pinsSequences && scanner.spells(word, "setval"),
-            7 where pinsSequences
+            7
+        where pinsSequences
             && (scanner.spells(word, "nextval") || scanner.spells(word, "currval") || scanner.spells(word, "lastval")):
             effect.pins.insert(.sequence)
         case 7 where scanner.spells(word, "pg_temp"):
@@ -222,7 +225,9 @@ package struct StatementClassifier {
             }
         }
         guard token == .word || token == .quotedName else { return ended(token, &scanner) }
-        if scanner.spells(word, "transaction") || scanner.spells(word, "constraints") { return finish(&scanner, .plain) }
+        if scanner.spells(word, "transaction") || scanner.spells(word, "constraints") {
+            return finish(&scanner, .plain)
+        }
         let start = word.lowerBound
         var name = scanner.name(word)
         if name == "authorization" {
@@ -244,11 +249,15 @@ package struct StatementClassifier {
         var probe = scanner
         var value = probe.next()
         var valueRange = probe.tokenStart..<probe.index
-        if !(token == .symbol(UInt8(ascii: "=")) || scanner.spells(afterFirst, "to") || scanner.spells(afterFirst, "zone")) {
+        if !(token == .symbol(UInt8(ascii: "=")) || scanner.spells(afterFirst, "to")
+            || scanner.spells(afterFirst, "zone"))
+        {
             value = token
             valueRange = afterFirst
         }
-        if value == .word, scanner.spells(valueRange, "default") || (name == "timezone" && scanner.spells(valueRange, "local")) {
+        if value == .word,
+            scanner.spells(valueRange, "default") || (name == "timezone" && scanner.spells(valueRange, "local"))
+        {
             return finish(&scanner, .reset(name: name))
         }
         return assignment(&scanner, from: start, name: name)
@@ -313,7 +322,9 @@ package struct StatementClassifier {
             guard token == .word else { continue }
             words += 1
             let word = scanner.tokenStart..<scanner.index
-            if words <= 4, scanner.spells(word, "temp") || scanner.spells(word, "temporary") || scanner.spells(word, "pg_temp") {
+            if words <= 4,
+                scanner.spells(word, "temp") || scanner.spells(word, "temporary") || scanner.spells(word, "pg_temp")
+            {
                 effect.pins.insert(.temporaryObject)
             }
             // ON COMMIT DROP: gone with the transaction.

@@ -135,9 +135,10 @@ extension WriterMachine {
     }
 
     /// Takes the next step of a change of members, if its time has come.
-    mutating func step(_ place: Int, into actions: inout [WriterAction]) {
+    /// - Parameter repeating: ask again for a segment that has been asked for
+    mutating func step(_ place: Int, repeating: Bool = false, into actions: inout [WriterAction]) {
         guard groups[place].pending.isEmpty, let next = groups[place].plan.first else { return }
-        if let node = next.creates, !prepare(node, at: place, into: &actions) { return }
+        if let node = next.creates, !prepare(node, at: place, repeating: repeating, into: &actions) { return }
         if let node = next.after, rules.catchUpBeforeFinish,
             !groups[place].hasCaughtUp(node, for: next.sets, rules)
         { return }
@@ -150,14 +151,17 @@ extension WriterMachine {
     }
 
     /// Has a segment made, outside the membership, and says whether it is there.
-    private mutating func prepare(_ node: NodeID, at place: Int, into actions: inout [WriterAction]) -> Bool {
-        if groups[place].index(of: node) == nil {
+    private mutating func prepare(
+        _ node: NodeID, at place: Int, repeating: Bool, into actions: inout [WriterAction]
+    ) -> Bool {
+        let isNew = groups[place].index(of: node) == nil
+        if isNew {
             groups[place].nodes.append(.init(node: node, isFresh: true))
             groups[place].nodes.sort { $0.node < $1.node }
             groups[place].indexSets()
         }
         guard let index = groups[place].index(of: node), !groups[place].nodes[index].isKnown else { return true }
-        actions.append(propose(to: groups[place].nodes[index], of: groups[place]))
+        if isNew || repeating { actions.append(propose(to: groups[place].nodes[index], of: groups[place])) }
         return false
     }
 

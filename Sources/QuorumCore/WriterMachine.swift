@@ -220,11 +220,11 @@ package struct WriterMachine: Sendable {
         guard !isFenced else { return [] }
         var actions: [WriterAction] = []
         for place in groups.indices {
-            step(place, into: &actions)
             let group = groups[place]
             for member in group.nodes where member.revision < group.tenure.revision && !group.pending.isEmpty {
                 actions.append(propose(to: member, of: group))
             }
+            step(place, repeating: true, into: &actions)
             guard vdl == lastTick.vdl, let oldest = group.parts.first, oldest.end <= lastTick.end else { continue }
             for member in group.nodes where member.scl < oldest.end { actions.append(.resend(group.group, member.node)) }
         }

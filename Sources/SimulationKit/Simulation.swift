@@ -104,7 +104,7 @@ package final class Simulation {
     // MARK: - The loop
 
     private func run() {
-        let limit: UInt64 = 20_000_000
+        let limit: UInt64 = 4_000_000
         while oracle.violation == nil, now < limit, batchesMade < options.batches || totals.takeovers < 2 || needsBreak {
             guard step(), !isBroken || now < brokenAt + 500_000 else { break }
         }

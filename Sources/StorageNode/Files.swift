@@ -16,7 +16,7 @@ func makeDirectory(_ path: String) throws(StorageFailure) {
 }
 
 /// Names in a directory, sorted, without the dot entries.
-func listDirectory(_ path: String) throws(StorageFailure) -> [String] {
+package func listDirectory(_ path: String) throws(StorageFailure) -> [String] {
     guard let stream = opendir(path) else { throw StorageFailure("list", path: path, errno: errno) }
     defer { closedir(stream) }
     var names: [String] = []

@@ -99,7 +99,7 @@ package final class Journal {
                     // A torn tail, or damage with sound entries after it: look for the next entry, but not past a
                     // stretch that no entry could bridge.
                     if at - last > JournalEntry.frontMax + JournalEntry.payloadMax { at = content.writerIndex }
-                    at += JournalEntry.alignment
+                    at = JournalEntry.nextMagic(in: content, from: at + JournalEntry.alignment)
                 }
             }
             file(sequence, ends)

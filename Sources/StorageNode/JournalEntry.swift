@@ -75,6 +75,18 @@ package struct JournalEntry: Sendable {
         buffer.setInteger(crc, at: start + 4, endianness: .little)
     }
 
+    /// The next place from `offset` on where an entry could start, or the end.
+    static func nextMagic(in file: ByteBuffer, from offset: Int) -> Int {
+        file.withUnsafeReadableBytes { bytes in
+            var at = offset
+            while at + frontBytes <= bytes.count {
+                if UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt32.self)) == magic { return at }
+                at += alignment
+            }
+            return bytes.count
+        }
+    }
+
     enum Parsed {
         /// A whole entry and the offset after it.
         case entry(JournalEntry, next: Int)

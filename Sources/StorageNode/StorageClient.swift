@@ -56,6 +56,9 @@ package final class StorageClient: Sendable {
 
     package var isConnected: Bool { state.withLock { $0.channel != nil } }
 
+    /// Whether there is a connection that takes what is written to it.
+    package var isWritable: Bool { state.withLock { $0.channel?.isWritable ?? false } }
+
     package func close() {
         let channel = state.withLock { state in
             state.isClosed = true
@@ -95,6 +98,7 @@ package final class StorageClient: Sendable {
         let bootstrap = ClientBootstrap(group: loop)
             .connectTimeout(.seconds(2))
             .channelOption(.socketOption(.tcp_nodelay), value: 1)
+            .channelOption(.writeBufferWaterMark, value: .init(low: 1 << 20, high: 4 << 20))
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let pipeline = channel.pipeline.syncOperations

@@ -79,7 +79,7 @@ extension VolumeDriver {
 
     private func attachLocal(at lsn: LSN?, progress: (String) -> Void) throws -> Attachment {
         progress("asking the storage nodes what they have")
-        let survey = try survey()
+        let survey = try survey(for: lsn)
         let at = lsn ?? survey.vdl
         guard at <= survey.vdl else {
             throw DriverError("LSN \(at) is beyond the volume's durable LSN \(survey.vdl)")
@@ -166,7 +166,7 @@ extension VolumeDriver {
                 }
                 if now - lastProgress > 3_000_000_000 {
                     lastProgress = now
-                    let away = core.withLock { $0.unreachable.sorted() }
+                    let away = core.withLock { core in transport.nodes.filter { !core.reachable.contains($0) } }
                     progress("waiting for a write quorum" + (away.isEmpty ? "" : "; unreachable: \(away)"))
                 }
                 if core.withLock({ $0.failure != nil }) { throw DriverError("the driver was stopped") }
@@ -175,7 +175,23 @@ extension VolumeDriver {
     }
 
     /// What the nodes say without being claimed: for mounts that write nothing to the volume.
-    func survey() throws -> (vdl: LSN, required: [GroupID: LSN]) {
+    ///
+    /// Connections that were just opened, and nodes that have not heard of the newest durable LSN yet, get some time.
+    func survey(for lsn: LSN?) throws -> (vdl: LSN, required: [GroupID: LSN]) {
+        let started = bx_monotonic_ns()
+        while true {
+            let (vdl, required, answered) = surveyOnce()
+            let elapsed = bx_monotonic_ns() - started
+            if answered >= Membership.readQuorum {
+                if vdl >= lsn ?? .zero || elapsed > 3_000_000_000 { return (vdl, required) }
+            } else if elapsed > 15_000_000_000 {
+                throw DriverError("only \(answered) of \(transport.nodes.count) nodes answer; a mount needs \(Membership.readQuorum)")
+            }
+            usleep(50_000)
+        }
+    }
+
+    private func surveyOnce() -> (vdl: LSN, required: [GroupID: LSN], answered: Int) {
         var vdl = LSN.zero
         var required: [GroupID: LSN] = [:]
         var answered = 0
@@ -192,10 +208,7 @@ extension VolumeDriver {
                 }
             }
         }
-        guard answered >= Membership.readQuorum else {
-            throw DriverError("only \(answered) of \(transport.nodes.count) nodes answer; a mount needs \(Membership.readQuorum)")
-        }
-        return (vdl, required)
+        return (vdl, required, answered)
     }
 
     // MARK: - Ending
@@ -272,7 +285,9 @@ extension VolumeDriver {
         core.withLock { core in
             core.phase = .detached
             core.ring = nil
+            if core.failure == nil { core.failure = "detached" }
         }
+        changes.signal()
         fetchers.stop()
         transport.close()
     }

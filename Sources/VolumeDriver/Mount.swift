@@ -87,8 +87,11 @@ extension VolumeDriver {
 
     private func makeRing(mode: UInt32, nextFile: FileID) throws -> Ring {
         let name = configuration.directory.utf8.reduce(UInt64(14_695_981_039_346_656_037)) { ($0 ^ UInt64($1)) &* 1_099_511_628_211 }
+        let prefix = "borealis-\(getuid())-\(String(name, radix: 16))-"
+        // Rings of this directory that a killed process left; whoever maps one still keeps it.
+        for stale in (try? listDirectory("/dev/shm")) ?? [] where stale.hasPrefix(prefix) { unlink("/dev/shm/\(stale)") }
         return try Ring(
-            path: "/dev/shm/borealis-\(getuid())-\(String(name, radix: 16))-\(bx_monotonic_ns())",
+            path: "/dev/shm/\(prefix)\(bx_monotonic_ns())",
             logBytes: configuration.ringBytes,
             mode: mode | (configuration.cacheBytesMax == nil ? 0 : UInt32(BX_MODE_EVICTING)), nextFile: nextFile,
             owner: configuration.owner)
@@ -155,15 +158,8 @@ extension VolumeDriver {
         var info = stat()
         guard lstat(path, &info) == 0 else { return }
         if info.st_mode & S_IFMT == S_IFDIR {
-            var names: [String] = []
-            guard let stream = opendir(path) else { throw failed("list", path) }
-            while let entry = readdir(stream) {
-                let name = withUnsafeBytes(of: entry.pointee.d_name) {
-                    String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-                }
-                if name != ".", name != ".." { names.append(name) }
-            }
-            closedir(stream)
+            let names: [String]
+            do { names = try listDirectory(path) } catch { throw DriverError("\(error)") }
             for name in names { try removeTree(path + "/" + name) }
             guard rmdir(path) == 0 else { throw failed("remove", path) }
         } else {

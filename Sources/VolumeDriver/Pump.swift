@@ -121,7 +121,7 @@ extension VolumeDriver {
             kept.append((header, payload))
             core.counters.shippedBytes += UInt64(payload.readableBytes + BatchHeader.wireBytes)
         }
-        core.inFlight.append(Batch(end: end, ringPosition: ringPosition, parts: kept))
+        core.inFlight.append(Batch(end: end, ringPosition: ringPosition, sent: bx_monotonic_ns(), parts: kept))
         core.counters.batches += 1
         core.counters.logBytes += end.value - start.value
         core.toldVDL = core.vdl

@@ -34,6 +34,7 @@ final class Ring: @unchecked Sendable {  // Fields are written by `init` only; s
     let fetchAsked: UnsafeMutablePointer<UInt32>
     let stateField: UnsafeMutablePointer<UInt32>
     let nextFileField: UnsafeMutablePointer<UInt64>
+    let locks: UnsafeMutablePointer<UInt32>
 
     /// The consumer's position; only the consuming thread touches it.
     var head: UInt64 = 0
@@ -93,6 +94,8 @@ final class Ring: @unchecked Sendable {  // Fields are written by `init` only; s
         fetchAsked = field(\.fetch_asked)
         stateField = field(\.state)
         nextFileField = field(\.next_file_id)
+        // The locks are the control area's last field, and `bx_ring` has no padding after them.
+        locks = (mapped + MemoryLayout<bx_ring>.size - Int(BX_LOCKS) * 4).assumingMemoryBound(to: UInt32.self)
         bx_store64(field(\.magic), BX_MAGIC)
     }
 
@@ -103,7 +106,7 @@ final class Ring: @unchecked Sendable {  // Fields are written by `init` only; s
 
     // MARK: File table
 
-    private func slot(inode: UInt64) -> Int? {
+    func slot(inode: UInt64) -> Int? {
         var slot = Int(bx_file_hash(inode) & UInt64(Self.fileSlots - 1))
         for _ in 0..<Int(BX_FILE_PROBE) {
             let found = bx_load64(&files[slot].inode)

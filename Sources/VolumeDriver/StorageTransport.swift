@@ -27,6 +27,8 @@ protocol StorageTransport: Sendable {
     func send(_ message: SegmentMessage, to id: SegmentID, payload: ByteBuffer?, create: Bool)
     /// Asks and waits; not on the commit path.
     func call(_ call: ServiceCall, node: NodeID) throws -> ByteBuffer
+    /// Whether more is under way to the node than it takes.
+    func isCongested(_ node: NodeID) -> Bool
     func close()
 }
 
@@ -65,6 +67,8 @@ final class LocalTransport: StorageTransport {
     }
 
     func call(_ call: ServiceCall, node: NodeID) throws -> ByteBuffer { try host.answer(call) }
+
+    func isCongested(_ node: NodeID) -> Bool { false }
 
     func close() { host.disconnect(connection) }
 }
@@ -117,6 +121,8 @@ final class RemoteTransport: StorageTransport {
         guard let client = client(of: node) else { throw DriverError("no storage process hosts \(node)") }
         return try client.call(call)
     }
+
+    func isCongested(_ node: NodeID) -> Bool { !(client(of: node)?.isWritable ?? false) }
 
     func close() {
         for client in clients { client.close() }

@@ -40,7 +40,9 @@ package final class VolumeDriver: Sendable {
         var namespace: Namespace?
         var counters = Counters()
         var isGroupPending = false
-        var unreachable: Set<NodeID> = []
+        /// The eviction clock's position.
+        var hand: UInt64 = 0
+        var reachable: Set<NodeID> = []
     }
 
     struct Counters {
@@ -63,6 +65,8 @@ package final class VolumeDriver: Sendable {
     struct Batch {
         var end: LSN
         var ringPosition: UInt64
+        /// Monotonic time, nanoseconds.
+        var sent: Int64
         var parts: [(header: BatchHeader, payload: ByteBuffer)]
     }
 
@@ -174,12 +178,20 @@ package final class VolumeDriver: Sendable {
         SegmentID(volume: configuration.volume, group: group, node: node)
     }
 
+    /// At most this much is sent again at a time: a node that is slow does not get quicker by getting everything twice.
+    private static let resendBytesMax = 2 << 20
+
     private func resend(_ group: GroupID, _ node: NodeID) {
+        guard !transport.isCongested(node) else { return }
         let (parts, vdl) = core.withLock { core -> ([StorageHost.AppendedPart], LSN) in
             guard let writer = core.writer, let membership = writer.membership(of: group) else { return ([], .zero) }
             let wanted = Set(writer.undurable(group: group, node: node).map(\.end))
+            var bytes = 0
             let parts = core.inFlight.flatMap { batch in
                 batch.parts.filter { $0.header.group == group && wanted.contains($0.header.end) }
+            }.prefix { part in
+                bytes += part.payload.readableBytes
+                return bytes <= Self.resendBytesMax || bytes == part.payload.readableBytes
             }
             return (
                 parts.map { .init(header: $0.header, payload: $0.payload, membership: membership.epoch, nodes: [node]) },
@@ -191,7 +203,7 @@ package final class VolumeDriver: Sendable {
 
     private func connection(_ nodes: [NodeID], _ isUp: Bool) {
         let groups = core.withLock { core -> [GroupID] in
-            if isUp { core.unreachable.subtract(nodes) } else { core.unreachable.formUnion(nodes) }
+            if isUp { core.reachable.formUnion(nodes) } else { core.reachable.subtract(nodes) }
             let groups = core.writer?.openGroups ?? []
             if !isUp { for group in groups { for node in nodes { core.writer?.disconnected(group: group, node: node) } } }
             return groups
@@ -232,11 +244,19 @@ package final class VolumeDriver: Sendable {
             var waiting: String?
             if core.phase == .recovering { waiting = "taking over: needs answers from 4 of 6 nodes" }
             if let batch = core.inFlight.first, let writer = core.writer {
-                let behind = batch.parts.flatMap { writer.lagging(group: $0.header.group).map(\.node) }
-                if !core.unreachable.isEmpty || behind.count > 2 {
-                    let away = core.unreachable.sorted().map(\.description).joined(separator: ", ")
+                let behind = Set(
+                    batch.parts.flatMap { part in
+                        (writer.membership(of: part.header.group)?.nodes ?? []).filter { node in
+                            writer.undurable(group: part.header.group, node: node).contains { $0.end == batch.end }
+                        }
+                    })
+                // Fewer than four copies right after sending is normal; say so only if it lasts.
+                if behind.count > Membership.copies - Membership.writeQuorum,
+                    bx_monotonic_ns() - batch.sent > 300_000_000
+                {
                     waiting =
-                        "commits wait for 4 of 6 copies at \(batch.end)" + (away.isEmpty ? "" : "; unreachable: \(away)")
+                        "commits wait for 4 of 6 copies: no answer from "
+                        + behind.sorted().map(\.description).joined(separator: ", ")
                 }
             }
             let state =

@@ -67,7 +67,9 @@ import VolumeModel
     }
 
     @Test func `when all images have arrived the deltas go`() {
-        let layers = [image(1, 20, 0...9), image(4, 0, through: 20, 10...(.max)), delta(10, 20, 1000), delta(11, 30, 1)]
+        let layers = [
+            image(1, 20, 0...9), image(4, 0, through: 20, 10...(.max)), delta(10, 20, 1000), delta(11, 30, 1),
+        ]
         #expect(plan(layers, pins: [3, 25]).step == .retire(target: LSN(20), points: [LSN(3), LSN(20)]))
     }
 }

@@ -50,7 +50,8 @@ private func hex(_ bytes: some Sequence<UInt8>) -> String {
         try store.cut(batches: log.batches, upTo: log.position)
         #expect(scratch.files == ["MANIFEST", "layer-00000001"])
         let layer = try Data(contentsOf: URL(fileURLWithPath: scratch.path + "/layer-00000001"))
-        #expect(hex(layer.prefix(128))
+        #expect(
+            hex(layer.prefix(128))
                 == "42584c41594552310100000001000000010001610000000034120000000000000000000000000000fa00000000000000"
                 + "020000000000000000000000000000000200000000000000010000000000000004000000000000000000000000000000"
                 + "00000000000000000000000000000000000000000000000000000000cfcee2c5")
@@ -58,7 +59,8 @@ private func hex(_ bytes: some Sequence<UInt8>) -> String {
         // Sealed: the first chunk, which pins key derivation, nonce and context.
         #expect(hex(layer[128..<160]) == "31ac40ae244be35fd13e9327048392ef97ad2927e8bbf8ba7d9d645e62cbf98b")
         let manifest = try Data(contentsOf: URL(fileURLWithPath: scratch.path + "/MANIFEST"))
-        #expect(hex(manifest)
+        #expect(
+            hex(manifest)
                 == "42584d414e494631010000000000000034120000000000000161000042000000fa00000000000000fa00000000000000"
                 + "0000000000000000000000000000000000000000000000000100000001000000010000000000000000000000fa000000"
                 + "00000000fa0000000000000002000000000000000000000000000000020000000000000001000000000000003e020000"

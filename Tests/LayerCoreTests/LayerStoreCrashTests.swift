@@ -34,7 +34,8 @@ import VolumeModel
         for (at, batch) in log.batches.enumerated() {
             try store.cut(batches: [batch], upTo: batch.0.end)
             if at == 3 || at == 7 {
-                while try store.compact(horizon: store.layeredLSN, pins: [pin], force: store.statistics.deltas > 0).hasMore
+                while try store.compact(horizon: store.layeredLSN, pins: [pin], force: store.statistics.deltas > 0)
+                    .hasMore
                 {}
             }
         }
@@ -70,7 +71,8 @@ import VolumeModel
 
     @Test func `a failing disk changes nothing and leaves no file`() throws {
         let steps: [StoreStep] = [
-            .layerCreated, .layerWritten, .layerSynced, .layerRenamed, .directorySynced, .manifestWritten, .manifestSynced,
+            .layerCreated, .layerWritten, .layerSynced, .layerRenamed, .directorySynced, .manifestWritten,
+            .manifestSynced,
         ]
         for step in steps {
             let scratch = Scratch()
@@ -93,7 +95,8 @@ import VolumeModel
             #expect(scratch.files == files)
             fail.withLock { $0 = false }
             let pin = log.recordEnds[20]
-            while try store.compact(horizon: store.layeredLSN, pins: [pin], force: store.statistics.deltas > 0).hasMore {}
+            while try store.compact(horizon: store.layeredLSN, pins: [pin], force: store.statistics.deltas > 0).hasMore
+            {}
             try work(store, log, pin: pin)
             try check(scratch.path, log, tail, pin: pin)
         }

@@ -82,7 +82,8 @@ import VolumeModel
             for file in LayerStoreModelTests.files {
                 for block in 0..<14 as Range<UInt64> {
                     do {
-                        let bytes = try store.block(BlockKey(file: FileID(file), block: block), at: log.position, tail: tail)
+                        let bytes = try store.block(
+                            BlockKey(file: FileID(file), block: block), at: log.position, tail: tail)
                         #expect(bytes.map { Array($0.readableBytesView) } == log.block(file, block, at: log.position))
                     } catch LayerStoreError.damaged { damaged += 1 }
                 }

@@ -44,7 +44,8 @@ import VolumeModel
                 tail.append(header, payload)
             }
             if random.below(2) == 0 {
-                try store.cut(batches: tail.batches(after: store.previousEnd, through: log.position), upTo: log.position)
+                try store.cut(
+                    batches: tail.batches(after: store.previousEnd, through: log.position), upTo: log.position)
                 if random.below(2) == 0 { tail.drop(through: store.layeredLSN) }
             }
             if random.below(3) == 0 {

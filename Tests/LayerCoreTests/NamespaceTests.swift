@@ -67,10 +67,19 @@ private struct NaiveNames {
                     naive.modes[nextID] = 0o600
                     expected.0 = true
                 }
-                got = attempt { try names.create(one, id: FileID(nextID), mode: 0o600); return nil }
+                got = attempt {
+                    try names.create(one, id: FileID(nextID), mode: 0o600)
+                    return nil
+                }
             case 2:
-                if naive.canAdd(one) { naive.entries[one] = .directory(7); expected.0 = true }
-                got = attempt { try names.makeDirectory(one, mode: 7); return nil }
+                if naive.canAdd(one) {
+                    naive.entries[one] = .directory(7)
+                    expected.0 = true
+                }
+                got = attempt {
+                    try names.makeDirectory(one, mode: 7)
+                    return nil
+                }
             case 3:
                 if let entry = naive.entries[one], !naive.isDirectory(one) {
                     naive.entries[one] = nil
@@ -82,17 +91,32 @@ private struct NaiveNames {
                 expected = naive.rename(one, two)
                 got = attempt { try names.rename(from: one, to: two) }
             case 6:
-                if naive.isDirectory(one), naive.below(one).isEmpty { naive.entries[one] = nil; expected.0 = true }
-                got = attempt { try names.removeDirectory(one); return nil }
+                if naive.isDirectory(one), naive.below(one).isEmpty {
+                    naive.entries[one] = nil
+                    expected.0 = true
+                }
+                got = attempt {
+                    try names.removeDirectory(one)
+                    return nil
+                }
             case 7:
                 if let entry = naive.entries[one], !naive.isDirectory(one), naive.canAdd(two) {
                     naive.entries[two] = entry
                     expected.0 = true
                 }
-                got = attempt { try names.link(existing: one, new: two); return nil }
+                got = attempt {
+                    try names.link(existing: one, new: two)
+                    return nil
+                }
             default:
-                if naive.canAdd(one) { naive.entries[one] = .symlink(two); expected.0 = true }
-                got = attempt { try names.symlink(target: two, path: one); return nil }
+                if naive.canAdd(one) {
+                    naive.entries[one] = .symlink(two)
+                    expected.0 = true
+                }
+                got = attempt {
+                    try names.symlink(target: two, path: one)
+                    return nil
+                }
             }
             #expect(got == expected, "seed \(seed) step \(step) \(one) \(two)")
             if step % 100 == 0 {

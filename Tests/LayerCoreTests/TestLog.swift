@@ -94,7 +94,8 @@ struct TestLog {
         add { encoder, position in
             Array((first + (second.map { "\0" + $0 } ?? "")).utf8).withUnsafeBytes { paths in
                 encoder.name(
-                    kind, file: FileID(file), mode: mode, paths: paths, flags: 1, epoch: VolumeEpoch(1), position: position)
+                    kind, file: FileID(file), mode: mode, paths: paths, flags: 1, epoch: VolumeEpoch(1),
+                    position: position)
             }
         }
         pending.append(nil)

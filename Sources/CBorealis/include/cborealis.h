@@ -22,6 +22,10 @@ static inline void bx_store64(uint64_t *p, uint64_t v) { __atomic_store_n(p, v, 
 static inline uint32_t bx_exchange32(uint32_t *p, uint32_t v) { return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST); }
 static inline uint32_t bx_add32(uint32_t *p, uint32_t v) { return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST); }
 static inline uint64_t bx_add64(uint64_t *p, uint64_t v) { return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST); }
+static inline void bx_or32(uint32_t *p, uint32_t v) { __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST); }
+static inline _Bool bx_compare_exchange32(uint32_t *p, uint32_t expected, uint32_t v) {
+    return __atomic_compare_exchange_n(p, &expected, v, 0, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE);
+}
 static inline void bx_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 static inline void bx_pause(void) {
 #if defined(__x86_64__)

@@ -22,7 +22,7 @@ import psycopg
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 BOREALIS = os.environ.get("BOREALIS", str(ROOT / ".build/release/borealis"))
-DEADLINE = 240.0
+DEADLINE = float(os.environ.get("BOREALIS_TEST_DEADLINE", "240"))
 PG_BIN = os.environ.get("BOREALIS_PG_BIN", "/usr/lib/postgresql/15/bin")
 
 _ports = iter(())
