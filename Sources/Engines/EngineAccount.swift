@@ -4,7 +4,7 @@ internal import CBorealis
 internal import Foundation
 internal import Glibc
 
-/// The account an engine runs under. PostgreSQL refuses root, so root must name another.
+/// The account an engine runs under. Engines refuse root, so root must name another.
 package struct EngineAccount: Codable, Hashable, Sendable {
     package var name: String
     package var uid: Int32
@@ -18,21 +18,21 @@ package struct EngineAccount: Codable, Hashable, Sendable {
 
     /// The account to use: nil (the caller's own) unless the caller is root.
     ///
-    /// - Parameter requested: an account's name; nil is `postgres`
-    package static func resolve(requested: String?) throws -> EngineAccount? {
+    /// - Parameter requested: an account's name; nil is the engine's standard one
+    package static func resolve(requested: String?, for engine: EngineKind) throws -> EngineAccount? {
         guard getuid() == 0 else {
             guard let requested, requested != NSUserName() else { return nil }
             throw EngineError(
                 "only root can run engines as another account than its own",
                 remedy: "drop --engine-user, or run as root")
         }
-        let name = requested ?? "postgres"
+        let name = requested ?? engine.standardAccount
         var uid: Int32 = -1
         var gid: Int32 = -1
         guard bx_user_ids(name, &uid, &gid) == 0 else {
             throw EngineError(
                 "there is no account named \(name) to run engines under",
-                remedy: "install postgresql-15, which makes `postgres`, or name one with --engine-user")
+                remedy: "install \(engine.package), which makes `\(engine.standardAccount)`, or name one with --engine-user")
         }
         guard uid != 0 else {
             throw EngineError("engines must not run as root", remedy: "name an unprivileged account with --engine-user")

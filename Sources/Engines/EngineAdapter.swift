@@ -4,8 +4,7 @@ internal import Glibc
 
 /// What an engine of one instance needs to know that is not in its volume.
 package struct EngineSettings: Codable, Hashable, Sendable {
-    /// `postgres`.
-    package var engine: String
+    package var engine: EngineKind
     /// The directory of the engine's programs.
     package var binaries: String
     /// The account it runs under; nil keeps the caller's.
@@ -20,7 +19,7 @@ package struct EngineSettings: Codable, Hashable, Sendable {
     package var overrides: [String: String]
 
     package init(
-        engine: String, binaries: String, account: EngineAccount?, directory: String, host: String, port: Int,
+        engine: EngineKind, binaries: String, account: EngineAccount?, directory: String, host: String, port: Int,
         superuser: String, password: String, overrides: [String: String]
     ) {
         self.engine = engine
@@ -68,9 +67,14 @@ package enum EngineReadiness: Sendable, Equatable {
 package protocol EngineAdapter: Sendable {
     var settings: EngineSettings { get }
     /// fnmatch(3) patterns of file names that stay local: they are never shipped and may be lost.
-    static var localNames: [String] { get }
+    var localNames: [String] { get }
     /// The engine's data directory within the volume's root.
-    static var dataDirectory: String { get }
+    var dataDirectory: String { get }
+    /// Where the running engine's messages go, and those of the program that fills a volume.
+    var logFile: String { get }
+    var creationLogFile: String { get }
+    /// The file in which a running engine names its System V segment, if this one does.
+    func sharedMemoryNote(root: String) -> String?
 
     /// Makes the local directory and writes the configuration into it. Repeatable; run before each start.
     func prepare() throws
@@ -89,3 +93,6 @@ package protocol EngineAdapter: Sendable {
     /// Asks for an immediate exit without a checkpoint.
     var quitSignal: Int32 { get }
 }
+
+/// The longest path of a Unix socket, bytes, that an address can hold.
+package let socketPathBytesMax = LocalSocket.pathBytesMax

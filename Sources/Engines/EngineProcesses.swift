@@ -12,7 +12,7 @@ package struct EngineProcesses: Sendable {
     package let directory: String
     package let ring: String?
     /// File names of the engine's programs, so that a shell that happens to stand in the directory is left alone.
-    package static let programs: Set = ["postgres", "initdb"]
+    package static let programs: Set = ["postgres", "initdb", "mariadbd", "mysqld"]
     /// Processes of other accounts are not looked at; nil looks at the caller's own.
     package let account: EngineAccount?
 

@@ -21,8 +21,8 @@ package struct EngineResidue: Sendable {
 
     /// Notes what the processes of an engine have mapped now.
     ///
-    /// - Parameter lockFile: postmaster.pid, whose seventh line ends with the System V segment's id
-    package func note(ring: String, processes: [Int32], lockFile: String) {
+    /// - Parameter lockFile: postmaster.pid, whose seventh line ends with the System V segment's id; nil without one
+    package func note(ring: String, processes: [Int32], lockFile: String?) {
         var segments: Set<String> = []
         for pid in processes {
             let maps = FileManager.default.contents(atPath: "/proc/\(pid)/maps") ?? Data()
@@ -32,7 +32,7 @@ package struct EngineResidue: Sendable {
                 segments.insert(String(line[start...]))
             }
         }
-        let lock = String(decoding: FileManager.default.contents(atPath: lockFile) ?? Data(), as: UTF8.self)
+        let lock = String(decoding: lockFile.flatMap { FileManager.default.contents(atPath: $0) } ?? Data(), as: UTF8.self)
         let lines = lock.split(separator: "\n", omittingEmptySubsequences: false)
         let id = lines.count > 6 ? lines[6].split(separator: " ").last.flatMap { Int32($0) } : nil
         let note = Note(ring: ring, segments: segments.sorted(), systemV: id)

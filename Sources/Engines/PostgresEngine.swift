@@ -13,11 +13,14 @@ package struct PostgresEngine: EngineAdapter {
 
     package init(_ settings: EngineSettings) { self.settings = settings }
 
-    package static let dataDirectory = "pgdata"
+    package let dataDirectory = "pgdata"
 
-    package static let localNames = [
-        "postmaster.pid", "postmaster.opts", "pgsql_tmp*", "pg_internal.init*", ".s.PGSQL*",
-    ]
+    package let localNames = ["postmaster.pid", "postmaster.opts", "pgsql_tmp*", "pg_internal.init*", ".s.PGSQL*"]
+
+    package var logFile: String { "\(settings.directory)/postgres.log" }
+    package var creationLogFile: String { "\(settings.directory)/initdb.log" }
+
+    package func sharedMemoryNote(root: String) -> String? { "\(root)/\(dataDirectory)/postmaster.pid" }
 
     package var stopSignal: Int32 { SIGINT }
     package var quitSignal: Int32 { SIGQUIT }
@@ -44,10 +47,10 @@ package struct PostgresEngine: EngineAdapter {
         var launch = base(
             "initdb", mount,
             arguments: [
-                "--pgdata", "\(mount.root)/\(Self.dataDirectory)", "--username", settings.superuser, "--pwfile", secret,
+                "--pgdata", "\(mount.root)/\(dataDirectory)", "--username", settings.superuser, "--pwfile", secret,
                 "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-instructions",
             ])
-        launch.outputFile = "\(settings.directory)/initdb.log"
+        launch.outputFile = creationLogFile
         return launch
     }
 
@@ -55,7 +58,7 @@ package struct PostgresEngine: EngineAdapter {
         unlink("\(settings.directory)/initial-password")
         let files = ["config_file": "postgresql.conf", "hba_file": "pg_hba.conf", "ident_file": "pg_ident.conf"]
         let pinned = files.mapValues { "\(settings.directory)/\($0)" }.merging(PostgresConfiguration.pinned) { $1 }
-        var arguments = ["-D", "\(mount.root)/\(Self.dataDirectory)"]
+        var arguments = ["-D", "\(mount.root)/\(dataDirectory)"]
         for (name, value) in pinned.sorted(by: { $0.key < $1.key }) { arguments += ["-c", "\(name)=\(value)"] }
         return base("postgres", mount, arguments: arguments)
     }
@@ -69,7 +72,7 @@ package struct PostgresEngine: EngineAdapter {
         var launch = Launch(path: "\(settings.binaries)/\(program)", arguments: arguments, environment: environment)
         launch.directory = settings.directory
         launch.account = settings.account
-        launch.outputFile = "\(settings.directory)/postgres.log"
+        launch.outputFile = logFile
         launch.keptDescriptor = mount.doorbell
         return launch
     }
@@ -77,13 +80,13 @@ package struct PostgresEngine: EngineAdapter {
     /// postmaster.pid and the socket's lock are local files. They may name a process that is dead but not reaped, or an id
     /// that was given away again, and PostgreSQL takes both for an engine that is alive.
     package func removeStaleLock(root: String) {
-        unlink("\(root)/\(Self.dataDirectory)/postmaster.pid")
+        unlink("\(root)/\(dataDirectory)/postmaster.pid")
         unlink("\(socketDirectory)/.s.PGSQL.\(settings.port).lock")
     }
 
     /// Until postmaster.pid says `ready` there is no use in knocking, which would cost a process and a line in the log.
     package func readiness(root: String, timeoutMilliseconds: Int) -> EngineReadiness {
-        let file = FileManager.default.contents(atPath: "\(root)/\(Self.dataDirectory)/postmaster.pid") ?? Data()
+        let file = FileManager.default.contents(atPath: "\(root)/\(dataDirectory)/postmaster.pid") ?? Data()
         // The eighth line: src/include/utils/pidfile.h, LOCK_FILE_LINE_PM_STATUS.
         let lines = String(decoding: file, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
         let said = lines.count > 7 ? lines[7].trimmingCharacters(in: .whitespaces) : "starting"
@@ -91,37 +94,5 @@ package struct PostgresEngine: EngineAdapter {
         return PostgresProbe.knock(
             socket: "\(socketDirectory)/.s.PGSQL.\(settings.port)", user: settings.superuser,
             timeoutMilliseconds: timeoutMilliseconds)
-    }
-
-    // MARK: - Local files
-
-    private func makeOwnDirectory(_ path: String) throws {
-        if mkdir(path, 0o700) != 0 && errno != EEXIST { throw failure("create \(path)") }
-        if let account = settings.account, chown(path, uid_t(account.uid), gid_t(account.gid)) != 0 {
-            throw failure("give \(path) to \(account.name)")
-        }
-        if chmod(path, 0o700) != 0 { throw failure("set the mode of \(path)") }
-    }
-
-    /// Replaces a file that only the engine's account may read.
-    private func writeOwn(_ text: String, to path: String) throws {
-        let temporary = path + ".new"
-        unlink(temporary)
-        let fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard fd >= 0 else { throw failure("create \(temporary)") }
-        defer { close(fd) }
-        let bytes = Array(text.utf8)
-        guard write(fd, bytes, bytes.count) == bytes.count else { throw failure("write \(temporary)") }
-        if let account = settings.account, fchown(fd, uid_t(account.uid), gid_t(account.gid)) != 0 {
-            throw failure("give \(path) to \(account.name)")
-        }
-        guard rename(temporary, path) == 0 else { throw failure("write \(path)") }
-    }
-
-    private func failure(_ what: String) -> EngineError {
-        let code = errno
-        return EngineError(
-            "cannot \(what): \(String(cString: strerror(code)))",
-            remedy: code == ENOSPC ? "make room on the disk" : "check the owner and mode of the data directory")
     }
 }

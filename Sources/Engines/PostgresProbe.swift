@@ -6,19 +6,12 @@ internal import Glibc
 ///
 /// Format: postgresql.org/docs/15/protocol-message-formats.html (StartupMessage, ErrorResponse).
 package enum PostgresProbe {
-    /// The longest path of a socket, bytes, that an address can hold.
-    package static let pathBytesMax = MemoryLayout.size(ofValue: sockaddr_un().sun_path) - 1
-
     /// Blocks for the time limit at most.
     package static func knock(socket path: String, user: String, timeoutMilliseconds: Int) -> EngineReadiness {
-        let fd = Glibc.socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        guard fd >= 0 else { return .silent("no descriptor is left") }
+        guard let fd = LocalSocket.connect(path, timeoutMilliseconds: timeoutMilliseconds) else {
+            return .silent(String(cString: strerror(errno)))
+        }
         defer { close(fd) }
-        var limit = timeval(tv_sec: timeoutMilliseconds / 1000, tv_usec: timeoutMilliseconds % 1000 * 1000)
-        let size = socklen_t(MemoryLayout<timeval>.size)
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, size)
-        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, size)
-        guard connectUnix(fd, path) else { return .silent(String(cString: strerror(errno))) }
         let packet = startupMessage(user: user)
         guard send(fd, packet, packet.count, Int32(MSG_NOSIGNAL)) == packet.count else {
             return .silent("the startup packet was not taken")
@@ -54,20 +47,5 @@ package enum PostgresProbe {
             if let type = part.first { fields[type] = String(decoding: part.dropFirst(), as: UTF8.self) }
         }
         return fields
-    }
-
-    private static func connectUnix(_ fd: Int32, _ path: String) -> Bool {
-        var address = sockaddr_un()
-        guard path.utf8.count <= pathBytesMax else {
-            errno = ENAMETOOLONG
-            return false
-        }
-        address.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
-        return withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(fd, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) == 0
-            }
-        }
     }
 }

@@ -5,23 +5,19 @@ import PostgresWire
 
 /// The database `borealis`: SHOW PINS, CLIENTS, POOLS, STATS, TARGETS over the PostgreSQL protocol.
 ///
-/// Simple queries only; an admin's psql is all it is for. It shows the event loop it is on and, through `ProxyState`,
-/// what the others published last.
+/// Simple queries only; an admin's psql is all it is for.
 final class AdminConsole {
     static let parameters = [
         ("server_version", "15.0 (Borealis proxy)"), ("client_encoding", "UTF8"), ("server_encoding", "UTF8"),
         ("DateStyle", "ISO, MDY"), ("integer_datetimes", "on"), ("standard_conforming_strings", "on"),
     ]
 
-    private let listener: ListenerContext
     private var input = ByteBuffer()
-
-    init(listener: ListenerContext) { self.listener = listener }
 
     func receive(_ bytes: ByteBuffer) { input.writeImmutableBuffer(bytes) }
 
     /// Answers what has arrived; true when the connection should be closed.
-    func answer() -> (ByteBuffer?, Bool) {
+    func answer(_ state: ProxyState.Part) -> (ByteBuffer?, Bool) {
         var out = ByteBuffer()
         while let header = try? input.postgresHeader(at: input.readerIndex), header.total <= input.readableBytes {
             let index = input.readerIndex
@@ -33,15 +29,15 @@ final class AdminConsole {
                 ServerError.fatal("0A000", "the admin console takes simple queries only").write(to: &out)
                 return (out, true)
             }
-            run(text, &out)
+            run(text, state, &out)
         }
         return (out.readableBytes > 0 ? out : nil, input.readableBytes > 1 << 16)
     }
 
-    private func run(_ text: String, _ out: inout ByteBuffer) {
+    private func run(_ text: String, _ state: ProxyState.Part, _ out: inout ByteBuffer) {
         let words = text.lowercased().split { !$0.isLetter }
         let subject = words.first == "show" ? words.dropFirst().first.map(String.init) : nil
-        guard let (columns, rows) = table(subject ?? "") else {
+        guard let (columns, rows) = table(subject ?? "", state) else {
             ServerError(code: "42601", message: "the admin console knows SHOW PINS, CLIENTS, POOLS, STATS and TARGETS")
                 .write(to: &out)
             out.writePostgresReady(.idle)
@@ -53,8 +49,7 @@ final class AdminConsole {
         out.writePostgresReady(.idle)
     }
 
-    private func table(_ subject: String) -> ([String], [[String?]])? {
-        let state = listener.state.current()
+    private func table(_ subject: String, _ state: ProxyState.Part) -> ([String], [[String?]])? {
         switch subject {
         case "pins":
             return (

@@ -96,9 +96,11 @@ final class PostgresClientConnection: ChannelDuplexHandler {
         case .loggingIn: continueLogin()
         case .busy, .closed: break
         case .admin(let console):
-            let (answer, finished) = console.answer()
-            if let answer { context.writeAndFlush(wrapOutboundOut(answer), promise: nil) }
-            if finished { close() }
+            listener.state.gather(on: loop.eventLoop).assumeIsolated().whenSuccess { state in
+                let (answer, finished) = console.answer(state)
+                if let answer { self.write(answer, flush: true) }
+                if finished { self.close() }
+            }
         }
         context.fireChannelReadComplete()
     }
@@ -349,7 +351,7 @@ final class PostgresClientConnection: ChannelDuplexHandler {
     }
 
     private func enterAdmin() {
-        let console = AdminConsole(listener: listener)
+        let console = AdminConsole()
         stage = .admin(console)
         var bytes = ByteBuffer()
         for (name, value) in AdminConsole.parameters { bytes.writePostgresParameterStatus(name, value) }
@@ -515,8 +517,22 @@ final class PostgresClientConnection: ChannelDuplexHandler {
     // MARK: Cancel
 
     func cancelRequested() {
+        if isWaiting, !isWelcoming {
+            cancelWaiting()
+            return
+        }
         guard let backend, let state = backend.session, !state.isQuiet || state.status != .idle else { return }
         sendCancel(to: backend)
+    }
+
+    /// The request has not reached a backend; it leaves the queue.
+    private func cancelWaiting() {
+        var out = RelayOutput()
+        guard let session, session.cancelWaiting(&out) else { return }
+        pool?.cancelRequest(self)
+        isWaiting = false
+        if let bytes = out.take() { write(bytes, flush: true) }
+        drive()
     }
 
     private func sendCancel(to backend: BackendConnection) {

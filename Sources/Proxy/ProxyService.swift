@@ -55,7 +55,7 @@ package final class RunningProxy: Sendable {
         self.configuration = configuration
         self.logger = logger
         self.threads = threads
-        state = ProxyState(loopCount: configuration.threads)
+        state = ProxyState()
     }
 
     func start() async throws {

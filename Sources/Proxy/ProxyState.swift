@@ -4,9 +4,7 @@ import NIOCore
 import ProxyCore
 import Synchronization
 
-/// What the loops last told about themselves, for the metrics endpoint and the admin console.
-///
-/// Each loop publishes its part once a second, and at once when asked on that loop.
+/// Asks every loop about itself, for the metrics endpoint and the admin console.
 final class ProxyState: Sendable {
     struct Part: Sendable {
         var metrics = ProxyMetrics()
@@ -15,23 +13,14 @@ final class ProxyState: Sendable {
         var targets: [[String?]] = []
     }
 
-    private let parts: Mutex<[Part]>
     private let loops: Mutex<[NIOLoopBound<LoopContext>]> = Mutex([])
-
-    init(loopCount: Int) { parts = Mutex(Array(repeating: Part(), count: loopCount)) }
 
     func attach(_ loop: NIOLoopBound<LoopContext>) { loops.withLock { $0.append(loop) } }
 
-    /// Takes fresh parts of the loop this runs on, the last published of others, and asks those for new ones.
-    func current() -> Part {
-        for loop in loops.withLock({ $0 }) {
-            if loop.eventLoop.inEventLoop {
-                publish(loop.value)
-            } else {
-                loop.eventLoop.execute { self.publish(loop.value) }
-            }
-        }
-        return parts.withLock { parts in
+    /// What all loops say now, added up; completes on `eventLoop`.
+    func gather(on eventLoop: any EventLoop) -> EventLoopFuture<Part> {
+        let answers = loops.withLock { $0 }.map { loop in loop.eventLoop.submit { ProxyState.part(of: loop.value) } }
+        return EventLoopFuture.whenAllSucceed(answers, on: eventLoop).map { parts in
             var sum = Part()
             for part in parts {
                 sum.metrics = sum.metrics + part.metrics
@@ -43,7 +32,7 @@ final class ProxyState: Sendable {
         }
     }
 
-    private func publish(_ loop: LoopContext) {
+    private static func part(of loop: LoopContext) -> Part {
         var part = Part()
         part.metrics = loop.snapshot()
         part.clients = loop.clients.values.map(\.summary).sorted { $0.number < $1.number }
@@ -63,7 +52,6 @@ final class ProxyState: Sendable {
                 ]
             }
         }
-        let published = part
-        parts.withLock { $0[loop.index] = published }
+        return part
     }
 }

@@ -72,6 +72,21 @@ extension ClientSession {
         if bodyRemaining == 0 { bodyDropped = false }
     }
 
+    /// The client asks to cancel what still waits for a backend: possible for a simple query, of which nothing has run.
+    package func cancelWaiting(_ out: inout RelayOutput) -> Bool {
+        guard !isLinked, let input = pending,
+            let header = try? input.postgresHeader(at: input.readerIndex),
+            header.kind == FrontendMessage.query, header.total <= input.readableBytes
+        else { return false }
+        frontEffects = nil
+        consume(header.total)
+        out.write {
+            ServerError(code: "57014", message: "canceling statement due to user request").write(to: &$0)
+            $0.writePostgresReady(.idle)
+        }
+        return true
+    }
+
     func consume(_ count: Int) {
         pending?.moveReaderIndex(forwardBy: count)
         if pending?.readableBytes == 0 { pending = nil }

@@ -9,6 +9,9 @@ package struct AdminClient: Sendable {
 
     package init(path: String) { self.path = path }
 
+    /// Whether somebody accepts connections now.
+    package var isListening: Bool { UnixSocket.connect(path, timeoutSeconds: 1) != nil }
+
     /// Sends a request and returns the last reply.
     ///
     /// - Parameters:

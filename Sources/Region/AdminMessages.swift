@@ -85,15 +85,19 @@ package struct FaultOrder: Codable, Hashable, Sendable {
     package var milliseconds: Int?
     /// corrupt: how many blocks get flipped bits.
     package var blocks: Int?
+    /// crashWriter: whose; nil is the only one there is.
+    package var cluster: String?
 
     package init(
-        _ kind: Kind, zone: String? = nil, node: String? = nil, milliseconds: Int? = nil, blocks: Int? = nil
+        _ kind: Kind, zone: String? = nil, node: String? = nil, milliseconds: Int? = nil, blocks: Int? = nil,
+        cluster: String? = nil
     ) {
         self.kind = kind
         self.zone = zone
         self.node = node
         self.milliseconds = milliseconds
         self.blocks = blocks
+        self.cluster = cluster
     }
 
     /// As the command line would say it.
@@ -116,7 +120,8 @@ package struct VolumeOrder: Codable, Hashable, Sendable {
     package enum Action: String, Codable, Sendable { case dump, stat, verify, detachCache }
 
     package var action: Action?
-    package var cluster: String
+    /// Nil is the only one there is, or else `demo`; the supervisor puts the name in before it hands the order on.
+    package var cluster: String?
     package var fromLSN: UInt64?
     package var toLSN: UInt64?
     package var limit: Int?
@@ -126,7 +131,7 @@ package struct VolumeOrder: Codable, Hashable, Sendable {
     package var at: UInt64?
     package var port: Int?
 
-    package init(_ action: Action?, cluster: String) {
+    package init(_ action: Action?, cluster: String?) {
         self.action = action
         self.cluster = cluster
     }

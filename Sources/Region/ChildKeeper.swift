@@ -93,6 +93,7 @@ final class ChildKeeper: Sendable {
 
     private func runOnce() {
         unlink(failureFile)
+        if let log = launch.outputFile { LogFile.rotate(log) }
         do {
             let process = try ChildProcess.spawn(launch)
             let mustStop = state.withLock { state in

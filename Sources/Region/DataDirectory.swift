@@ -52,14 +52,17 @@ package struct DataDirectory: Sendable {
     package func storage(_ role: String) -> String { "\(path)/storage/\(role)" }
     package func instance(_ id: String) -> String { "\(path)/instances/\(id)" }
 
+    /// Throws if an engine's account could not pass through to its instance.
+    package func checkPassage(of account: EngineAccount?) throws {
+        guard let account, let obstacle = account.obstacle(on: path) else { return }
+        throw RegionError(
+            "the account \(account.name) cannot enter \(obstacle)",
+            remedy: "choose --data under /var/lib, or run `chmod o+x \(obstacle)`")
+    }
+
     /// Makes what is missing and checks the rest. Repeatable; the caller holds the lock.
-    package func prepare(engineAccount: EngineAccount?) throws {
+    package func prepare() throws {
         try make(path, mode: 0o711)
-        if let engineAccount, let obstacle = engineAccount.obstacle(on: path) {
-            throw RegionError(
-                "the account \(engineAccount.name) cannot enter \(obstacle)",
-                remedy: "choose --data under /var/lib, or run `chmod o+x \(obstacle)`")
-        }
         try checkFormat()
         for name in ["keys", "tls", "run", "storage", "logs"] { try make("\(path)/\(name)", mode: 0o700) }
         try make("\(path)/instances", mode: 0o711)
@@ -115,9 +118,9 @@ package struct DataDirectory: Sendable {
         let longest = max(
             "\(self.instance(instance))/engine/run/.s.PGSQL.\(port)".utf8.count,
             socket("instance-\(instance)").utf8.count)
-        guard longest <= PostgresProbe.pathBytesMax else {
+        guard longest <= socketPathBytesMax else {
             throw RegionError(
-                "the path \(path) is too long for Unix sockets by \(longest - PostgresProbe.pathBytesMax) bytes",
+                "the path \(path) is too long for Unix sockets by \(longest - socketPathBytesMax) bytes",
                 remedy: "choose a shorter one with --data")
         }
     }

@@ -35,7 +35,7 @@ extension InstanceRunner {
         configuration.chunkBytes = role.chunkBytes
         configuration.cacheBytesMax = role.cacheBytesMax
         if let account { configuration.owner = (account.uid, account.gid) }
-        configuration.local = PostgresEngine.localNames
+        configuration.local = engine.localNames
         configuration.nodes = try role.nodes.map(RoleConfiguration.node)
         return configuration
     }
@@ -45,7 +45,7 @@ extension InstanceRunner {
             root: attachment.root,
             environment: [
                 "LD_PRELOAD": shim, "BOREALIS_RING": attachment.ringPath, "BOREALIS_ROOT": attachment.root,
-                "BOREALIS_LOCAL": PostgresEngine.localNames.joined(separator: ":"),
+                "BOREALIS_LOCAL": engine.localNames.joined(separator: ":"),
                 "BOREALIS_DOORBELL_FD": "\(attachment.doorbell)",
             ], doorbell: attachment.doorbell)
     }
@@ -65,7 +65,7 @@ extension InstanceRunner {
         guard let ring = state.withLock({ $0.ring }) else { return }
         let processes = EngineProcesses(directory: role.directory, ring: nil, account: role.engine.account).list()
         residue.note(
-            ring: ring, processes: processes, lockFile: "\(root)/\(PostgresEngine.dataDirectory)/postmaster.pid")
+            ring: ring, processes: processes, lockFile: engine.sharedMemoryNote(root: root))
     }
 
     /// Removes the local copy of the volume. No engine runs and no driver is attached.
@@ -85,7 +85,8 @@ extension InstanceRunner {
         try? file.seek(toOffset: size > 4096 ? size - 4096 : 0)
         let text = String(decoding: (try? file.readToEnd()) ?? Data(), as: UTF8.self)
         let lines = text.split(separator: "\n").filter { !$0.allSatisfy(\.isWhitespace) }
-        let telling = lines.last { $0.contains("FATAL") || $0.contains("PANIC") || $0.contains("error:") } ?? lines.last
+        let signs = ["FATAL", "PANIC", "error:", "[ERROR]"]
+        let telling = lines.last { line in signs.contains { line.contains($0) } } ?? lines.last
         return telling.map(String.init) ?? "no log"
     }
 }

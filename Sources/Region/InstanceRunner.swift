@@ -68,7 +68,7 @@ package final class InstanceRunner: Sendable {
         self.shim = shim
         self.logger = logger
         self.onIncomplete = onIncomplete
-        engine = PostgresEngine(role.engine)
+        engine = role.engine.adapter
         state = Mutex(State(created: !role.mayCreate))
         if Milestone.volumeFilled.isReached(by: role) { state.withLock { $0.created = true } }
     }
@@ -179,7 +179,7 @@ package final class InstanceRunner: Sendable {
                 throw RegionError("the volume's driver stopped: \(failure)", remedy: "it is attached again by itself")
             }
             if isStopping || state.withLock({ $0.dropsCache }) { return }
-            let last = lastLine(of: "\(role.engine.directory)/postgres.log")
+            let last = lastLine(of: engine.logFile)
             logger.warning(
                 "the engine ended", metadata: ["instance": "\(role.id)", "exit": "\(exit)", "log": "\(last)"])
             state.withLock { state in
@@ -214,8 +214,9 @@ package final class InstanceRunner: Sendable {
         let exit = try spawnAndWait(try engine.creation(mount(attachment)), ring: attachment.ringPath)
         try killLeftovers()
         guard exit == .code(0) else {
-            let last = lastLine(of: "\(role.engine.directory)/initdb.log")
-            throw RegionError("initdb ended with \(exit): \(last)", remedy: "read \(role.engine.directory)/initdb.log")
+            let last = lastLine(of: engine.creationLogFile)
+            throw RegionError(
+                "filling the volume ended with \(exit): \(last)", remedy: "read \(engine.creationLogFile)")
         }
         try Milestone.volumeFilled.reach(role)
         state.withLock { $0.created = true }
@@ -223,6 +224,7 @@ package final class InstanceRunner: Sendable {
     }
 
     private func runEngine(_ attachment: Attachment) throws -> ChildProcess.Exit {
+        LogFile.rotate(engine.logFile)
         try engine.prepare()
         engine.removeStaleLock(root: attachment.root)
         defer {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import Engines
 package import Keyring
 package import VolumeModel
 
@@ -12,7 +13,7 @@ package struct ClusterRecord: Sendable {
         case available
     }
     package var id: String
-    package var engine: String
+    package var engine: EngineKind
     package var volume: VolumeID
     package var state: State
     package var host: String

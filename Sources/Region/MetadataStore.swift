@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import Engines
 internal import Foundation
 internal import GRDB
 internal import Glibc
@@ -115,8 +116,11 @@ package final class MetadataStore: Sendable {
     package func clusters() throws -> [ClusterRecord] {
         try database.read { db in
             try Row.fetchAll(db, sql: "SELECT * FROM cluster ORDER BY id").map { row in
-                ClusterRecord(
-                    id: row["id"], engine: row["engine"], volume: try Self.volume(row["volume"]),
+                guard let engine = EngineKind(rawValue: row["engine"]) else {
+                    throw Self.damaged("the engine \(row["engine"] as String)")
+                }
+                return ClusterRecord(
+                    id: row["id"], engine: engine, volume: try Self.volume(row["volume"]),
                     state: ClusterRecord.State(rawValue: row["state"]) ?? .creating, host: row["host"],
                     port: row["port"],
                     superuser: row["superuser"], password: try Self.decode(row["password"]))
@@ -134,7 +138,7 @@ package final class MetadataStore: Sendable {
                     VALUES (?, ?, ?, ?, ?, ?, ?, ?)
                     """,
                 arguments: [
-                    cluster.id, cluster.engine, "\(cluster.volume)", cluster.state.rawValue, cluster.host, cluster.port,
+                    cluster.id, cluster.engine.rawValue, "\(cluster.volume)", cluster.state.rawValue, cluster.host, cluster.port,
                     cluster.superuser, try JSONEncoder().encode(cluster.password),
                 ])
             try db.execute(

@@ -18,8 +18,8 @@ extension RegionSetup {
             try directory.make(directory.storage(role), mode: 0o700)
             roles.append(configuration)
         }
-        guard options.demo else { return roles }
-        for instance in try metadata.instances() {
+        let running = Set(try clusters().map(\.id))
+        for instance in try metadata.instances() where running.contains(instance.cluster) {
             let settings = try self.instance(instance)
             switch layout {
             case .compact: roles[0].instances.append(settings)
@@ -36,7 +36,7 @@ extension RegionSetup {
     func mount(_ order: VolumeOrder, role: String) throws -> RoleConfiguration {
         guard let record = try metadata.instances().first(where: { $0.cluster == order.cluster }),
             let path = order.directory
-        else { throw RegionError("there is no cluster \(order.cluster)", remedy: "see `borealis status`") }
+        else { throw RegionError("there is no cluster \(order.cluster ?? "")", remedy: "see `borealis status`") }
         var settings = try instance(record)
         settings.id = role
         settings.directory = path
@@ -47,7 +47,7 @@ extension RegionSetup {
         guard Ports.isFree(settings.engine.port) else {
             throw RegionError("port \(settings.engine.port) is in use", remedy: "choose another with --port")
         }
-        if let account, let obstacle = account.obstacle(on: path) {
+        if let account = settings.engine.account, let obstacle = account.obstacle(on: path) {
             throw RegionError(
                 "the account \(account.name) cannot enter \(obstacle)", remedy: "choose another --directory")
         }
@@ -76,7 +76,8 @@ extension RegionSetup {
 
     private func instance(_ record: InstanceRecord) throws -> RoleConfiguration.Instance {
         guard let cluster = try metadata.clusters().first(where: { $0.id == record.cluster }),
-            let volume = try metadata.volumes().first(where: { $0.id == cluster.volume })
+            let volume = try metadata.volumes().first(where: { $0.id == cluster.volume }),
+            let installation = engines[cluster.engine]
         else { throw RegionError("the metadata is incomplete", remedy: "restore it from a backup") }
         let path = directory.instance(record.id)
         try directory.make(path, mode: 0o711)
@@ -88,7 +89,7 @@ extension RegionSetup {
             cacheBytesMax: try metadata.setting("cacheBytes").flatMap { UInt64($0) }.flatMap { $0 == 0 ? nil : $0 },
             nodes: try metadata.nodes().map { "\($0.id)" },
             engine: EngineSettings(
-                engine: cluster.engine, binaries: binaries, account: account, directory: "\(path)/engine",
+                engine: cluster.engine, binaries: installation.binaries, account: installation.account, directory: "\(path)/engine",
                 host: cluster.host,
                 port: cluster.port, superuser: cluster.superuser, password: Secret.text(password),
                 overrides: try metadata.engineSettings(cluster: cluster.id)), localAt: nil,

@@ -13,32 +13,86 @@ internal import VolumeModel
 struct RegionSetup {
     let options: UpOptions
     let directory: DataDirectory
-    let account: EngineAccount?
-    let binaries: String
+    /// What the clusters that run need; an engine that is not in it does not run.
+    let engines: [EngineKind: Installation]
     let metadata: MetadataStore
     let keyring: LocalKeyring
     let authority: LocalAuthority
     let layout: Layout
 
+    struct Installation {
+        /// The account it runs under; nil keeps the caller's.
+        let account: EngineAccount?
+        let binaries: String
+    }
+
     init(_ options: UpOptions, directory: DataDirectory, executable: String, environment: [String: String]) throws {
         self.options = options
         self.directory = directory
-        account = options.demo ? try EngineAccount.resolve(requested: options.engineUser) : nil
-        binaries =
-            options.demo ? try PostgresEngine.locateBinaries(requested: options.binaries, environment: environment) : ""
-        let settings = try options.settings.map(PostgresConfiguration.parse)
-        try directory.prepare(engineAccount: account)
-        try directory.checkSocketPaths(instance: RegionDefaults.instance, port: options.port ?? RegionDefaults.port)
-        let shim = try ShimLibrary.locate(executable: executable, environment: environment)
-        try ShimLibrary.install(from: shim, to: directory.shim)
+        try directory.prepare()
         let isNew = !FileManager.default.fileExists(atPath: directory.metadata)
         keyring = try LocalKeyring(path: directory.keyring, create: isNew)
         metadata = try MetadataStore(path: directory.metadata)
+        let kinds = try Self.wantedEngines(options, metadata)
+        engines = try Self.install(kinds, options, directory: directory, environment: environment)
+        let settings = try Self.settings(options, kinds)
+        let shim = try ShimLibrary.locate(executable: executable, environment: environment)
+        try ShimLibrary.install(from: shim, to: directory.shim)
         authority = try LocalAuthority(directory: directory.tls)
         layout = try Self.layout(options.layout, metadata)
         try chooseNodes()
-        if options.demo { try prepareDemo(settings) }
+        for kind in kinds { try prepareCluster(kind, settings[kind] ?? [], isAlone: kinds.count == 1) }
+        if let bytes = options.cacheBytes { try metadata.set("cacheBytes", to: "\(bytes)") }
         try checkPorts()
+    }
+
+    /// The clusters that run, those of engines that were not asked for left out.
+    func clusters() throws -> [ClusterRecord] { try metadata.clusters().filter { engines[$0.engine] != nil } }
+
+    private static func wantedEngines(_ options: UpOptions, _ metadata: MetadataStore) throws -> [EngineKind] {
+        guard options.demo else { return [] }
+        switch options.engine {
+        case .postgres: return [.postgres]
+        case .mariadb: return [.mariadb]
+        case .both: return [.postgres, .mariadb]
+        case nil:
+            let known = Set(try metadata.clusters().map(\.engine))
+            return known.isEmpty ? [.postgres] : EngineKind.allCases.filter(known.contains)
+        }
+    }
+
+    private static func install(
+        _ kinds: [EngineKind], _ options: UpOptions, directory: DataDirectory, environment: [String: String]
+    ) throws -> [EngineKind: Installation] {
+        var found: [EngineKind: Installation] = [:]
+        for kind in kinds {
+            let account = try EngineAccount.resolve(requested: options.engineUser, for: kind)
+            let requested = kind == .postgres ? options.binaries : options.mariaBinaries
+            found[kind] = Installation(
+                account: account, binaries: try kind.locateBinaries(requested: requested, environment: environment))
+            try directory.checkPassage(of: account)
+        }
+        return found
+    }
+
+    /// What was asked for with --set, by engine; each is checked by its engine's adapter.
+    private static func settings(
+        _ options: UpOptions, _ kinds: [EngineKind]
+    ) throws -> [EngineKind: [(name: String, value: String)]] {
+        var settings: [EngineKind: [(name: String, value: String)]] = [:]
+        for text in options.settings {
+            let prefixed = EngineKind.allCases.first { text.hasPrefix("\($0.rawValue):") }
+            guard let kind = prefixed ?? (kinds.count == 1 ? kinds[0] : nil) else {
+                throw RegionError(
+                    "it is not clear which engine \(text) is for", remedy: "write postgres:\(text) or mariadb:\(text)")
+            }
+            guard kinds.contains(kind) else {
+                throw RegionError("no \(kind.title) cluster is started here", remedy: "add --engine, or leave \(text) out")
+            }
+            let bare = prefixed == nil ? text : String(text.dropFirst(kind.rawValue.count + 1))
+            settings[kind, default: []].append(try kind.parseSetting(bare))
+        }
+        return settings
     }
 
     /// The processes of the layout and the nodes they host.
@@ -76,36 +130,50 @@ struct RegionSetup {
         }
     }
 
-    private func prepareDemo(_ settings: [(name: String, value: String)]) throws {
-        if try !metadata.clusters().contains(where: { $0.id == RegionDefaults.cluster }) { try createDemo() }
-        for (name, value) in settings {
-            try metadata.setEngineSetting(name, to: value, cluster: RegionDefaults.cluster)
+    /// Makes the engine's cluster unless there is one, and notes what was asked for.
+    private func prepareCluster(
+        _ kind: EngineKind, _ settings: [(name: String, value: String)], isAlone: Bool
+    ) throws {
+        let known = try metadata.clusters()
+        let id: String
+        if let cluster = known.first(where: { $0.engine == kind }) {
+            id = cluster.id
+        } else {
+            id = RegionDefaults.cluster + (isAlone && known.isEmpty ? "" : kind.clusterSuffix)
+            try directory.checkSocketPaths(instance: "\(id)-1", port: port(kind, isAlone) ?? kind.defaultPort)
+            try createCluster(id, kind, port: port(kind, isAlone) ?? kind.defaultPort)
         }
-        if let port = options.port { try metadata.setPort(port, cluster: RegionDefaults.cluster) }
-        if let bytes = options.cacheBytes { try metadata.set("cacheBytes", to: "\(bytes)") }
-        let volumes = Dictionary(uniqueKeysWithValues: try metadata.volumes().map { ($0.id, $0) })
-        guard let cluster = try metadata.clusters().first(where: { $0.id == RegionDefaults.cluster }),
-            let volume = volumes[cluster.volume]
+        for (name, value) in settings { try metadata.setEngineSetting(name, to: value, cluster: id) }
+        if let port = port(kind, isAlone) { try metadata.setPort(port, cluster: id) }
+        guard let cluster = try metadata.clusters().first(where: { $0.id == id }),
+            let volume = try metadata.volumes().first(where: { $0.id == cluster.volume })
         else { throw RegionError("the metadata names a volume that is not in it", remedy: "restore it from a backup") }
+        try directory.checkSocketPaths(instance: "\(id)-1", port: cluster.port)
         if let wanted = options.groupBytes, wanted != volume.groupBytes {
             throw RegionError(
-                "the volume has protection groups of \(volume.groupBytes) bytes, which is fixed when it is made",
+                "the volume of \(id) has protection groups of \(volume.groupBytes) bytes, which is fixed when it is made",
                 remedy: "leave --group-bytes out, or make another region with --data")
         }
     }
 
-    private func createDemo() throws {
+    /// The port that was asked for, if one was.
+    private func port(_ kind: EngineKind, _ isAlone: Bool) -> Int? {
+        switch kind {
+        case .postgres: options.port
+        case .mariadb: options.mariaPort ?? (isAlone ? options.port : nil)
+        }
+    }
+
+    private func createCluster(_ id: String, _ kind: EngineKind, port: Int) throws {
         let volume = try newVolume(groupBytes: options.groupBytes ?? RegionDefaults.groupBytes)
         let (random, _) = try keyring.createDataKey(context: "password")
         let password = random.withUnsafeBytes { $0.prefix(12).map { String(format: "%02x", $0) }.joined() }
         try metadata.insert(
             ClusterRecord(
-                id: RegionDefaults.cluster, engine: "postgres", volume: volume.id, state: .creating,
-                host: RegionDefaults.host, port: options.port ?? RegionDefaults.port,
-                superuser: RegionDefaults.superuser,
-                password: try keyring.wrap(
-                    Secret.key(password), context: Secret.context(cluster: RegionDefaults.cluster))),
-            volume: volume, instance: InstanceRecord(id: RegionDefaults.instance, cluster: RegionDefaults.cluster))
+                id: id, engine: kind, volume: volume.id, state: .creating, host: RegionDefaults.host, port: port,
+                superuser: kind.defaultSuperuser,
+                password: try keyring.wrap(Secret.key(password), context: Secret.context(cluster: id))),
+            volume: volume, instance: InstanceRecord(id: "\(id)-1", cluster: id))
         try saveFirstGroup(volume.id)
     }
 
@@ -148,10 +216,18 @@ struct RegionSetup {
     }
 
     private func checkPorts() throws {
-        guard options.demo else { return }
-        for cluster in try metadata.clusters() where !Ports.isFree(cluster.port, host: cluster.host) {
-            throw RegionError(
-                "port \(cluster.port) is in use", remedy: "stop what uses it, or choose another with --port")
+        var taken: [Int: String] = [:]
+        for cluster in try clusters() {
+            if let other = taken.updateValue(cluster.id, forKey: cluster.port) {
+                throw RegionError(
+                    "\(other) and \(cluster.id) have the same port \(cluster.port)",
+                    remedy: "choose another with --port or --mariadb-port")
+            }
+            guard Ports.isFree(cluster.port, host: cluster.host) else {
+                throw RegionError(
+                    "port \(cluster.port) is in use",
+                    remedy: "stop what uses it, or choose another with \(cluster.engine == .postgres ? "--port" : "--mariadb-port")")
+            }
         }
     }
 }

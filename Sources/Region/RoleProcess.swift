@@ -56,6 +56,8 @@ package final class RoleProcess: Sendable {
         logger.logLevel = Logger.Level(rawValue: configuration.logLevel) ?? .info
         logger[metadataKey: "role"] = "\(configuration.role)"
         let process = try RoleProcess(configuration, logger: logger)
+        // An engine that a predecessor left may not run beside new storage nodes, nor keep anything they need.
+        for instance in process.instances { try instance.killLeftovers() }
         try process.host?.start()
         for instance in process.instances { instance.start() }
         let server = try AdminServer(path: configuration.adminSocket) { [process] request, emit in
@@ -142,7 +144,8 @@ package final class RoleProcess: Sendable {
 
     private func inject(_ fault: FaultOrder) throws -> String? {
         if fault.kind == .crashWriter {
-            guard let writer = instances.first else { throw Self.unclear }
+            guard let writer = instances.first(where: { fault.cluster == nil || $0.role.cluster == fault.cluster })
+            else { throw Self.unclear }
             return "SIGKILL sent to the engine, process \(try writer.crashEngine())"
         }
         guard let host else { throw Self.unclear }

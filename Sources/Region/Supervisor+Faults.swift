@@ -21,7 +21,7 @@ extension Supervisor {
             case .slowDisk: try slowDisk(fault)
             case .corrupt: try corrupt(fault)
             case .partition: try partition(fault)
-            case .crashWriter: try crashWriter()
+            case .crashWriter: try crashWriter(fault)
             }
         switch fault.kind {
         case .heal, .crashWriter, .corrupt, .startNode: break
@@ -65,16 +65,28 @@ extension Supervisor {
     }
 
     /// Undoes everything that can be undone; what is corrupt is repaired by the nodes themselves.
+    ///
+    /// A process that was held down starts without faults. The others are all told, even if one of them does not listen,
+    /// and only when every one has heard it are the faults forgotten.
     private func heal() throws -> String {
+        let healed = faults.withLock { $0 }
+        let told = keepers.filter { isStorage($0) && $0.heldBy == nil }
         for keeper in keepers { keeper.release() }
-        let down = faults.withLock { state in
-            defer { state = Faults() }
-            return state.nodesDown
+        var failure: (any Error)?
+        for keeper in told {
+            do {
+                try tell(keeper, FaultOrder(.heal))
+                for node in healed.nodesDown where try checked(node: node).1 === keeper {
+                    try tell(keeper, FaultOrder(.startNode, node: node))
+                }
+            } catch {
+                failure = failure ?? error
+            }
         }
-        for keeper in keepers where isStorage(keeper) && keeper.pid != nil { try tell(keeper, FaultOrder(.heal)) }
-        for node in down {
-            let (_, keeper) = try checked(node: node)
-            if keeper.pid != nil { try tell(keeper, FaultOrder(.startNode, node: node)) }
+        if let failure { throw failure }
+        faults.withLock { state in
+            state.texts.removeAll { healed.texts.contains($0) }
+            state.nodesDown.removeAll { healed.nodesDown.contains($0) }
         }
         return "all zones and nodes are started, disks and network are as they were"
     }
@@ -106,15 +118,11 @@ extension Supervisor {
         return "the nodes of zone \(zone) run, but hear and are heard by nobody until `borealis fault heal`"
     }
 
-    private func crashWriter() throws -> String {
-        for keeper in keepers where keeper.pid != nil {
-            let client = AdminClient(path: directory.socket(keeper.role))
-            guard let process = try? client.send(AdminRequest(.status), timeoutSeconds: 2).process,
-                !process.instances.isEmpty
-            else { continue }
-            return try client.send(AdminRequest(.fault, fault: FaultOrder(.crashWriter))).note ?? "done"
-        }
-        throw RegionError("there is no writer", remedy: "see `borealis status`")
+    private func crashWriter(_ fault: FaultOrder) throws -> String {
+        var fault = fault
+        let cluster = try clusterID(fault.cluster)
+        fault.cluster = cluster
+        return try client(forInstanceOf: cluster).send(AdminRequest(.fault, fault: fault)).note ?? "done"
     }
 
     // MARK: - Helpers
@@ -129,13 +137,24 @@ extension Supervisor {
 
     private func isStorage(_ keeper: ChildKeeper) -> Bool { keeper.role.hasPrefix("storage") }
 
+    /// Hands a fault to a process, which may take some seconds to start before it listens.
     private func tell(_ keeper: ChildKeeper, _ fault: FaultOrder) throws {
-        guard keeper.pid != nil else {
+        let client = AdminClient(path: directory.socket(keeper.role))
+        let end = ContinuousClock.now + Self.startPatience
+        while !client.isListening && ContinuousClock.now < end && keeper.heldBy == nil { usleep(50_000) }
+        guard keeper.heldBy == nil else {
             throw RegionError("the process \(keeper.role) is down", remedy: "bring it back with `borealis fault heal`")
         }
-        _ = try AdminClient(path: directory.socket(keeper.role)).send(
-            AdminRequest(.fault, fault: fault), timeoutSeconds: 30)
+        guard client.isListening else {
+            throw RegionError(
+                "the process \(keeper.role) does not listen: \(keeper.reason ?? "it is starting")",
+                remedy: "try again when `borealis status` shows it running")
+        }
+        _ = try client.send(AdminRequest(.fault, fault: fault), timeoutSeconds: 30)
     }
+
+    /// A journal has to be read before a storage process listens.
+    private static let startPatience: Duration = .seconds(15)
 
     private func keeper(ofZone zone: String) throws -> ChildKeeper {
         let role = try setup.metadata.nodes().first { $0.id.zoneName == zone }?.role

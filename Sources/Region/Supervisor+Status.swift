@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import Engines
 internal import Foundation
 internal import Logging
 internal import StorageNode
@@ -29,12 +30,12 @@ extension Supervisor {
     func instances() -> [InstanceStatus] { processes().values.flatMap(\.instances) }
 
     private func clusters(_ answers: [String: ProcessStatus]) -> [StatusReport.Cluster] {
-        guard setup.options.demo, let records = try? setup.metadata.clusters() else { return [] }
+        guard let records = try? setup.clusters() else { return [] }
         let instances = answers.values.flatMap(\.instances)
         return records.map { record in
             let writer = instances.first { $0.cluster == record.id }
             return StatusReport.Cluster(
-                id: record.id, engine: record.engine, status: Self.status(writer), vdl: writer?.driver?.reportVDL,
+                id: record.id, engine: record.engine.rawValue, status: Self.status(writer), vdl: writer?.driver?.reportVDL,
                 writer: writer.map {
                     StatusReport.Instance(
                         id: $0.id, pid: $0.enginePid, url: $0.url, restarts: $0.restarts,
@@ -52,8 +53,9 @@ extension Supervisor {
 
     private func reason(_ writer: InstanceStatus?) -> String? {
         guard let writer else { return keepers.compactMap(\.reason).first }
-        if writer.phase == .available { return writer.driver?.reportWaiting ?? writer.reason }
-        return writer.reason ?? writer.progress
+        // A driver that waits for nodes is why an engine does not come up as well.
+        let waiting = writer.phase == .failed ? nil : writer.driver?.reportWaiting
+        return waiting ?? writer.reason ?? (writer.phase == .available ? nil : writer.progress)
     }
 
     private func nodes(_ answers: [String: ProcessStatus]) -> [StatusReport.Node] {

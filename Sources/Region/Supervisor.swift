@@ -62,13 +62,16 @@ package final class Supervisor: Sendable {
                 environment: environment.filter { !$0.key.hasPrefix("PG") })
             launch.outputFile = setup.directory.log(role.role)
             launch.directory = setup.directory.path
-            let clusters = role.instances.map(\.cluster)
+            let instances = role.instances
             return ChildKeeper(
                 role: role.role, launch: launch, failureFile: role.failureFile, logger: logger
             ) { exit in
                 guard exit == .code(RoleProcess.ExitCode.incomplete) else { return }
                 do {
-                    for cluster in clusters { try setup.replaceIncompleteVolume(of: cluster) }
+                    // Another instance of the process may have filled its volume without this being noted yet.
+                    for instance in instances where !Milestone.volumeFilled.isReached(by: instance) {
+                        try setup.replaceIncompleteVolume(of: instance.cluster)
+                    }
                     try setup.saveRoles()
                 } catch {
                     logger.error("cannot replace an incomplete volume", metadata: ["error": "\(error)"])
@@ -115,7 +118,7 @@ package final class Supervisor: Sendable {
     private func noteCreation() {
         while !isStopping.load(ordering: .acquiring) {
             do {
-                let waiting = try setup.metadata.clusters().filter { $0.state == .creating }
+                let waiting = try setup.clusters().filter { $0.state == .creating }
                 guard !waiting.isEmpty else { return }
                 for cluster in waiting where instances().contains(where: { $0.cluster == cluster.id && $0.created }) {
                     try setup.metadata.setState(.available, cluster: cluster.id)
@@ -139,15 +142,18 @@ package final class Supervisor: Sendable {
             guard let fault = request.fault else { throw Self.unclear }
             reply.note = try inject(fault)
         case .volume:
-            guard let order = request.volume else { throw Self.unclear }
-            reply.note = try client(forInstanceOf: order.cluster)
-                .send(request, timeoutSeconds: 3600) { _ = emit($0) }.note
+            guard var order = request.volume else { throw Self.unclear }
+            let cluster = try clusterID(order.cluster)
+            order.cluster = cluster
+            reply.note = try client(forInstanceOf: cluster)
+                .send(AdminRequest(.volume, volume: order), timeoutSeconds: 3600) { _ = emit($0) }.note
         case .rotateKeys:
             let version = try setup.rotateKeys()
             try setup.saveRoles()
             reply.note = "the master key has version \(version) now; all data keys are wrapped under it"
         case .mount:
-            guard let order = request.volume else { throw Self.unclear }
+            guard var order = request.volume else { throw Self.unclear }
+            order.cluster = try clusterID(order.cluster)
             let role = "mount-\(mounts.add(1, ordering: .relaxed).newValue)-\(getpid())"
             let configuration = try setup.mount(order, role: role)
             let path = directory.configuration(role)
@@ -160,7 +166,27 @@ package final class Supervisor: Sendable {
     private static let unclear = RegionError(
         "the request lacks what it is about", remedy: "use the same borealis on both sides")
 
-    private func client(forInstanceOf cluster: String) throws -> AdminClient {
+    /// The cluster a request is about: the one it names, the only one, or `demo`.
+    func clusterID(_ named: String?) throws -> String {
+        let known = try setup.clusters().map(\.id)
+        if let named {
+            guard known.contains(named) else {
+                throw RegionError(
+                    "no cluster \(named) runs here", remedy: "see `borealis status`; \(known.joined(separator: ", ")) do")
+            }
+            return named
+        }
+        if known.count == 1 { return known[0] }
+        guard known.contains(RegionDefaults.cluster) else {
+            throw known.isEmpty
+                ? RegionError("no cluster runs here", remedy: "start one with `borealis up`")
+                : RegionError(
+                    "several clusters run here", remedy: "name one with --cluster: \(known.joined(separator: ", "))")
+        }
+        return RegionDefaults.cluster
+    }
+
+    func client(forInstanceOf cluster: String) throws -> AdminClient {
         for keeper in keepers where keeper.pid != nil {
             let client = AdminClient(path: directory.socket(keeper.role))
             let process = try? client.send(AdminRequest(.status), timeoutSeconds: 2).process

@@ -84,7 +84,14 @@ package final class StorageClient: Sendable {
             return body(.failure(CallFailure("no connection to the storage process of \(address.nodes)")))
         }
         channel.writeAndFlush(Frame.call(request, call), promise: nil)
+        loop.scheduleTask(in: Self.callLimit) {
+            let late = self.state.withLock { $0.calls.removeValue(forKey: request) }
+            late?(.failure(CallFailure("no answer from the storage process of \(self.address.nodes) in time")))
+        }
     }
+
+    /// How long a call may take; another node is asked then.
+    private static let callLimit = TimeAmount.seconds(10)
 
     /// Asks and waits; not on an event loop.
     package func call(_ call: ServiceCall) throws -> ByteBuffer {

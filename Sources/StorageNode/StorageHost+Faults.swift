@@ -36,14 +36,22 @@ extension StorageHost {
 
     /// A node that was stopped reads its part of the journal again, as after a crash.
     private func startNode(_ node: NodeID) throws {
-        guard state.withLock({ $0.down.remove(node) != nil }) else { return }
+        let isDown = state.withLock { state in
+            guard state.down.remove(node) != nil else { return false }
+            state.starting.insert(node)
+            return true
+        }
+        guard isDown else { return }
+        defer {
+            state.withLock { state in
+                for id in state.segments.keys.sorted() where id.node == node { catchUpWithLayers(id, in: &state) }
+                state.starting.remove(node)
+            }
+            settle()
+        }
         try device.withLock { device throws(StorageFailure) in
             _ = try device.journal.scan { entry in if entry.segment.node == node { replay(entry) } }
         }
-        state.withLock { state in
-            for id in state.segments.keys.sorted() where id.node == node { catchUpWithLayers(id, in: &state) }
-        }
-        settle()
     }
 
     /// Flips a bit in as many places of the node's layers, or of its journal entries if it has no layers.

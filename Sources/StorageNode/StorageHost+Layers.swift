@@ -126,11 +126,13 @@ extension StorageHost {
     }
 
     private func recycleJournal() {
-        let (floors, down) = state.withLock { state in (state.segments.mapValues(\.machine.floor.lsn), state.down) }
-        // The floors just read are on disk: `settle` ran after they were set.
-        device.withLock { device in
-            device.journal.recycle { id in down.contains(id.node) ? .zero : floors[id] }
+        let (floors, down) = state.withLock { state in
+            (state.segments.mapValues(\.machine.floor.lsn), state.down.union(state.starting))
         }
+        // A node that is down left its promises in the old files: new ones do not repeat them.
+        guard down.isEmpty else { return }
+        // The floors just read are on disk: `settle` ran after they were set.
+        device.withLock { device in device.journal.recycle { floors[$0] } }
     }
 
     /// Background threads take the processor only when commits leave it; back-pressure sees to it that they get enough.

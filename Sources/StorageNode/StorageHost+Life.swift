@@ -85,7 +85,7 @@ extension StorageHost {
             Thread.sleep(forTimeInterval: 0.1)
             retryDevice()
             state.withLock { state in
-                for id in state.segments.keys.sorted() where !state.isolated.contains(id.node) {
+                for id in state.segments.keys.sorted() where state.hears(id.node) {
                     var random = state.random
                     withMachine(id, in: &state) { machine, actions in machine.tick(random: &random, into: &actions) }
                 }

@@ -39,6 +39,8 @@ package final class StorageHost: Sendable {
         var lastConnection: UInt64 = 0
         /// Nodes stopped by a fault, and nodes that nothing reaches.
         var down: Set<NodeID> = []
+        /// Nodes that read their journal again after a fault: nothing reaches them before they know all of it.
+        var starting: Set<NodeID> = []
         var isolated: Set<NodeID> = []
         var damaged: [NodeID: Int] = [:]
         var repaired: [NodeID: Int] = [:]
@@ -46,6 +48,9 @@ package final class StorageHost: Sendable {
         var exports: [UInt64: SegmentExport] = [:]
         var scratch: [SegmentAction] = []
         var random = SystemRandomNumberGenerator()
+
+        /// Whether messages reach the node.
+        func hears(_ node: NodeID) -> Bool { !down.contains(node) && !starting.contains(node) && !isolated.contains(node) }
     }
 
     struct Device {
@@ -139,7 +144,7 @@ package final class StorageHost: Sendable {
         awaitLayers()
         state.withLock { state in
             for part in parts {
-                for node in part.nodes where !state.down.contains(node) && !state.isolated.contains(node) {
+                for node in part.nodes where state.hears(node) {
                     let id = SegmentID(volume: part.header.volume, group: part.header.group, node: node)
                     guard state.segments[id] != nil else {
                         state.outbox.append(
@@ -170,7 +175,7 @@ package final class StorageHost: Sendable {
         _ message: SegmentMessage, to id: SegmentID, from peer: Peer, payload: ByteBuffer?, create: Bool,
         in state: inout State
     ) {
-        guard hosted.contains(id.node), !state.down.contains(id.node), !state.isolated.contains(id.node) else { return }
+        guard hosted.contains(id.node), state.hears(id.node) else { return }
         if state.segments[id] == nil {
             if create, case .install = message {
                 do {

@@ -79,8 +79,10 @@ extension Fault {
 
     struct CrashWriter: FaultCommand {
         static let configuration = CommandConfiguration(abstract: "SIGKILL the writer's engine: all of its processes.")
+        @Option(help: ArgumentHelp("Whose writer. Default: the only cluster, or demo.", valueName: "id"))
+        var cluster: String?
         @OptionGroup var target: FaultTarget
-        var order: FaultOrder { FaultOrder(.crashWriter) }
+        var order: FaultOrder { FaultOrder(.crashWriter, cluster: cluster) }
     }
 
     struct Heal: FaultCommand {

@@ -35,7 +35,7 @@ struct Status: ParsableCommand {
             })
         for cluster in report.clusters {
             if let reason = cluster.reason { print(Terminal.paint("  \(cluster.id): \(reason)", .yellow)) }
-            if let url = cluster.writer?.url { print("  psql '\(url)'") }
+            if let url = cluster.writer?.url { print("  \(ClientLine.text(for: url))") }
         }
         print()
         Terminal.table(

@@ -8,7 +8,7 @@ internal import Region
 
 struct Up: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Start the region, with one PostgreSQL cluster named demo.",
+        abstract: "Start the region, with a PostgreSQL cluster, a MariaDB cluster, or both.",
         discussion:
             "In the foreground, ^C shuts it down cleanly. Everything is kept: the next `up` goes on where it was.")
 
@@ -18,15 +18,26 @@ struct Up: ParsableCommand {
         help: ArgumentHelp(
             "compact: one process for the six nodes; zones: one for each zone. Remembered.", valueName: "name"))
     var layout: Layout?
-    @Flag(inversion: .prefixedNo, help: "Run the cluster demo.") var demo = true
+    @Flag(inversion: .prefixedNo, help: "Run clusters.") var demo = true
     @Option(
         help: ArgumentHelp(
-            "Where demo listens on 127.0.0.1. Remembered. Default: \(RegionDefaults.port).", valueName: "port"))
+            "postgres, mariadb or both: makes a cluster where there is none, named demo if it is alone, else demo-pg and demo-my. Default: the clusters there are, or else postgres.",
+            valueName: "name"))
+    var engine: EngineChoice?
+    @Option(
+        help: ArgumentHelp(
+            "Where PostgreSQL, or the only cluster, listens on 127.0.0.1. Remembered. Default: 15432; MariaDB: 13306.",
+            valueName: "port"))
     var port: Int?
+    @Option(
+        name: .customLong("mariadb-port"),
+        help: ArgumentHelp("Where MariaDB listens on 127.0.0.1. Remembered. Default: 13306.", valueName: "port"))
+    var mariaPort: Int?
     @Option(
         name: .customLong("set"),
         help: ArgumentHelp(
-            "A PostgreSQL setting, such as shared_buffers=1GB. Repeatable. Remembered.", valueName: "name=value"))
+            "A setting of the engine, such as shared_buffers=1GB; with both engines, mariadb:innodb_buffer_pool_size=1G. MariaDB's binlog is log_bin=on. Repeatable. Remembered.",
+            valueName: "name=value"))
     var settings: [String] = []
     @Option(
         help: ArgumentHelp(
@@ -46,7 +57,15 @@ struct Up: ParsableCommand {
             "Directory of PostgreSQL 15's programs. Default: $BOREALIS_PG_BIN, Debian's, pg_config's.", valueName: "dir"
         ))
     var pgBin: String?
-    @Option(help: ArgumentHelp("As root: the account engines run under. Default: postgres.", valueName: "account"))
+    @Option(
+        name: .customLong("mariadb-bin"),
+        help: ArgumentHelp(
+            "Directory of mariadbd 10.x or 11.x. Default: $BOREALIS_MARIADB_BIN, Debian's.", valueName: "dir"))
+    var mariaBin: String?
+    @Option(
+        help: ArgumentHelp(
+            "As root: the account engines run under. Default: postgres for PostgreSQL, mysql for MariaDB.",
+            valueName: "account"))
     var engineUser: String?
     @Option(help: ArgumentHelp("With --detach: how long to wait for it, seconds.", valueName: "seconds")) var timeout =
         300
@@ -54,7 +73,11 @@ struct Up: ParsableCommand {
     @Flag(help: "Print the status as JSON once it accepts connections.") var json = false
 
     func validate() throws {
-        if let port, !(1...65535).contains(port) { throw ValidationError("--port \(port) is not between 1 and 65535") }
+        for (name, port) in [("--port", port), ("--mariadb-port", mariaPort)] {
+            if let port, !(1...65535).contains(port) {
+                throw ValidationError("\(name) \(port) is not between 1 and 65535")
+            }
+        }
         if let groupBytes, !(RegionDefaults.groupBytesMin...RegionDefaults.groupBytes).contains(groupBytes.bytes) {
             throw ValidationError("--group-bytes is not between 1M and 10G")
         }
@@ -115,7 +138,7 @@ struct Up: ParsableCommand {
         if json { return try report.printJSON() }
         for cluster in report.clusters {
             guard let writer = cluster.writer else { continue }
-            print("cluster \(cluster.id) accepts connections:\n  psql '\(writer.url)'")
+            print("cluster \(cluster.id) accepts connections:\n  \(ClientLine.text(for: writer.url))")
         }
         if report.clusters.isEmpty { print("the region is up, without a cluster") }
     }
@@ -133,7 +156,8 @@ struct Up: ParsableCommand {
         var arguments = ["up", "--data", region.directory.path, "--log-level", logLevel]
         if !demo { arguments.append("--no-demo") }
         let values: [(String, String?)] = [
-            ("--layout", layout?.rawValue), ("--port", port.map(String.init)),
+            ("--layout", layout?.rawValue), ("--engine", engine?.rawValue), ("--port", port.map(String.init)),
+            ("--mariadb-port", mariaPort.map(String.init)), ("--mariadb-bin", mariaBin.map(DataDirectory.resolve)),
             ("--group-bytes", groupBytes.map { "\($0.bytes)" }), ("--cache-bytes", cacheBytes.map { "\($0.bytes)" }),
             ("--journal-bytes", journalBytes.map { "\($0.bytes)" }), ("--pg-bin", pgBin.map(DataDirectory.resolve)),
             ("--engine-user", engineUser),
@@ -147,7 +171,10 @@ struct Up: ParsableCommand {
         var options = UpOptions(directory: region.directory.path)
         options.layout = layout
         options.demo = demo
+        options.engine = engine
         options.port = port
+        options.mariaPort = mariaPort
+        options.mariaBinaries = mariaBin.map(DataDirectory.resolve)
         options.settings = settings
         options.groupBytes = groupBytes?.bytes
         options.cacheBytes = cacheBytes?.bytes
@@ -160,3 +187,4 @@ struct Up: ParsableCommand {
 }
 
 extension Layout: ExpressibleByArgument {}
+extension EngineChoice: ExpressibleByArgument {}

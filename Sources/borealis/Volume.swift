@@ -14,7 +14,9 @@ struct Volume: ParsableCommand {
 /// What the commands about a volume share.
 struct VolumeTarget: ParsableArguments {
     @OptionGroup var region: RegionOptions
-    @Option(help: ArgumentHelp("The cluster whose volume it is.", valueName: "id")) var cluster = RegionDefaults.cluster
+    @Option(
+        help: ArgumentHelp("The cluster whose volume it is. Default: the only one, or demo.", valueName: "id"))
+    var cluster: String?
     @Flag(help: "Print JSON.") var json = false
 
     /// Sends the order and prints what comes back, line by line.
@@ -75,7 +77,7 @@ extension Volume {
 
     struct Open: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Run a PostgreSQL on a copy-on-write mount of the volume at an LSN, in the foreground.",
+            abstract: "Run the engine on a copy-on-write mount of the volume at an LSN, in the foreground.",
             discussion: "What it writes stays local and is thrown away at the end. ^C ends it.")
         @OptionGroup var target: VolumeTarget
         @Option(help: ArgumentHelp("The LSN. Default: the newest durable one.", valueName: "lsn")) var at: LSNArgument?
@@ -96,7 +98,7 @@ extension Volume {
             }
             let json = target.json
             try Mount.run(configuration, removing: path == nil ? order.directory : nil) { url in
-                json ? try? ["url": url].printJSON() : print("a copy accepts connections:\n  psql '\(url)'")
+                json ? try? ["url": url].printJSON() : print("a copy accepts connections:\n  \(ClientLine.text(for: url))")
                 fflush(nil)
             }
         }

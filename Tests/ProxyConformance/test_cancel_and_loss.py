@@ -84,3 +84,19 @@ def test_failover_to_the_standby(failover_cluster):
             print(f"promotion took {promoted - began:.2f} s, the first write came {time.time() - promoted:.2f} s later")
             assert time.time() - promoted < 1.5
     assert clients[0].execute("SELECT count(*) FROM f").fetchone()[0] == 5
+
+
+def test_a_waiting_query_can_be_cancelled(cluster):
+    holders = [cluster.connect(autocommit=False) for _ in range(4)]
+    for h in holders:
+        h.execute("SELECT 1")
+    waiter = cluster.connect()
+    threading.Timer(0.7, waiter.cancel).start()
+    began = time.time()
+    with pytest.raises(psycopg.errors.QueryCanceled):
+        waiter.execute("SELECT 1")
+    assert time.time() - began < 6
+    for h in holders:
+        h.rollback()
+        h.close()
+    assert waiter.execute("SELECT 2").fetchone()[0] == 2

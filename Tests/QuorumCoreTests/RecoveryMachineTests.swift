@@ -137,7 +137,7 @@ import VolumeModel
         }
         #expect(fleet[sixNodes[0]].tenure.epoch == VolumeEpoch(2))
         // Epoch 3 reaches the holder and not that node.
-        fleet.up = Set(sixNodes.suffix(5))
+        fleet.up = Set(sixNodes[1...3] + [sixNodes[5]])
         let volume = try #require(fleet.takeOver(epoch: 3).volume)
         #expect(volume.vdl == LSN(20))
         #expect(volume.truncations.map(\.epoch) == [VolumeEpoch(1), VolumeEpoch(3)])

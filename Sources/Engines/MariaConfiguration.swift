@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The settings MariaDB runs with on a volume, each with the reason why it is safe.
+///
+/// As in `PostgresConfiguration`: `pinned` ones carry durability or keep the engine inside the shim's view, and are given
+/// on the command line, which outranks every file; `defaults` suit a log-structured volume and may be overridden.
+package struct MariaConfiguration: Sendable {
+    package var overrides: [String: String]
+
+    package init(overrides: [String: String]) { self.overrides = overrides }
+
+    private struct Setting {
+        let name: String
+        let value: String
+        let reason: String
+    }
+
+    /// Whether the cluster writes a binary log: only readers need it, so it is off unless `--set log_bin=on` says so.
+    package var hasBinlog: Bool { overrides["log_bin"] == "on" }
+
+    /// A prefix `loose_` is for settings that only some versions of the server know.
+    private static let alwaysPinned = [
+        Setting(
+            name: "innodb_use_native_aio", value: "0",
+            reason: "native asynchronous I/O bypasses the shim, so its writes would not be in the volume"),
+        Setting(
+            name: "innodb_flush_method", value: "fsync",
+            reason: "a sync waits for a write quorum; O_DIRECT only avoids a page cache that here is the local copy"),
+        Setting(
+            name: "loose_innodb_log_file_buffering", value: "1",
+            reason: "the redo log's local copy is a cache like every other file's: no O_DIRECT, as above"),
+        Setting(
+            name: "loose_innodb_log_file_mmap", value: "0",
+            reason: "a mapped redo log would be read past the shim, which fetches a block when it is first read"),
+        Setting(
+            name: "symbolic_links", value: "0",
+            reason: "DATA DIRECTORY would put a table outside the volume, where nothing is replicated"),
+        Setting(
+            name: "myisam_use_mmap", value: "0", reason: "a writable mapping of a volume file cannot be seen by the shim"),
+        Setting(name: "bind_address", value: "127.0.0.1", reason: "engines listen on loopback only"),
+    ]
+
+    private var pinnedSettings: [Setting] {
+        Self.alwaysPinned
+            + (hasBinlog
+                ? [
+                    Setting(
+                        name: "log_bin", value: "binlog",
+                        reason: "asked for with --set log_bin=on; it lies in the volume, as replicas' GTIDs rest on it"),
+                    Setting(
+                        name: "sync_binlog", value: "1",
+                        reason: "a commit is acknowledged when the binlog's sync returns: a write quorum has it then"),
+                    Setting(
+                        name: "innodb_flush_log_at_trx_commit", value: "2",
+                        reason: "the volume is one ordered log: a durable binlog write implies the prepare before it"),
+                ]
+                : [
+                    Setting(
+                        name: "skip_log_bin", value: "",
+                        reason: "backup and failover do not need a binlog here, and it costs every commit"),
+                    Setting(
+                        name: "innodb_flush_log_at_trx_commit", value: "1",
+                        reason: "without a binlog the redo log's sync is what acknowledges a commit"),
+                ])
+    }
+
+    private static let defaultSettings = [
+        Setting(
+            name: "innodb_doublewrite", value: "0",
+            reason: "one engine write is one record of the volume's log, so a page is never torn"),
+        Setting(name: "innodb_buffer_pool_size", value: "128M", reason: "MariaDB's own default"),
+        Setting(
+            name: "innodb_log_file_size", value: "96M",
+            reason: "MariaDB's own default; what a crash recovery replays is at most this"),
+        Setting(
+            name: "skip_name_resolve", value: "1", reason: "clients come over loopback; DNS would only delay a login"),
+        Setting(name: "character_set_server", value: "utf8mb4", reason: "all of Unicode"),
+        Setting(
+            name: "max_allowed_packet", value: "64M", reason: "the default of 16M is small for a row with a large object"),
+    ]
+
+    /// For a cluster with a binlog only.
+    private static let binlogSettings = [
+        Setting(name: "server_id", value: "1", reason: "a replica needs another"),
+        Setting(name: "binlog_format", value: "ROW", reason: "a replica's rows are the writer's, whatever the statement"),
+        Setting(name: "gtid_strict_mode", value: "1", reason: "positions that differ between servers are an error at once"),
+        Setting(name: "log_slave_updates", value: "1", reason: "a replica that becomes the writer has the whole history"),
+        Setting(name: "binlog_expire_logs_seconds", value: "86400", reason: "readers follow within seconds"),
+    ]
+
+    /// Values of pinned settings that mean no less than what is pinned, so that a copied my.cnf is not refused for them.
+    private static let harmless: [String: Set<String>] = [
+        "innodb_use_native_aio": ["0", "off", "false"],
+        "innodb_flush_method": ["fsync", "o_direct", "o_dsync"],
+        "innodb_log_file_buffering": ["0", "1", "on", "off"], "innodb_log_file_mmap": ["0", "off"],
+        "symbolic_links": ["0", "off"], "myisam_use_mmap": ["0", "off"], "bind_address": ["127.0.0.1"],
+        "innodb_flush_log_at_trx_commit": ["1"], "sync_binlog": ["1"],
+    ]
+
+    /// Why a pinned setting may have no other value, where the reasons above do not say it.
+    private static let warnings: [String: String] = [
+        "innodb_flush_log_at_trx_commit":
+            "a commit would be acknowledged before a write quorum has it (with the binlog on, 2 is chosen by itself)",
+        "sync_binlog": "a commit would be acknowledged before a write quorum has it",
+        "innodb_flush_method": "a method without syncs acknowledges commits before a write quorum has them",
+    ]
+
+    /// Why a setting may not be changed.
+    private static let managed: [String: String] = [
+        "datadir": "it is in the volume", "innodb_data_home_dir": "it is in the volume",
+        "innodb_log_group_home_dir": "it is in the volume", "innodb_undo_directory": "it is in the volume",
+        "aria_log_dir_path": "it is in the volume", "log_bin_index": "it is in the volume",
+        "innodb_data_file_path": "files outside the data directory would not be in the volume",
+        "innodb_temp_data_file_path": "temporary files stay local by their names",
+        "tmpdir": "the instance keeps temporary files local", "socket": "the instance's health check uses it",
+        "pid_file": "the instance watches the engine itself", "log_error": "the instance keeps the log",
+        "port": "use `borealis up --port`", "user": "use `borealis up --engine-user`",
+        "skip_networking": "clients connect over TCP", "skip_grant_tables": "anybody on this machine could log in",
+        "init_file": "the instance runs the engine as it is", "bootstrap": "the instance fills the volume itself",
+        "include": "overrides are given one by one", "includedir": "overrides are given one by one",
+        "debug_no_sync": "commits would be acknowledged before a write quorum has them",
+    ]
+
+    /// Reads `name=value`; `log_bin` is `on` or `off`.
+    ///
+    /// Throws, with the reason, for a name that durability rests on. MariaDB itself judges other values at its start.
+    package static func parse(_ text: String) throws -> (name: String, value: String) {
+        guard let equals = text.firstIndex(of: "=") else {
+            throw EngineError("`\(text)` is not a setting", remedy: "write it as name=value")
+        }
+        let written = text[..<equals].trimmingPrefix(while: \.isWhitespace).lowercased().replacing("-", with: "_")
+        let value = String(text[text.index(after: equals)...])
+        let letters = written.utf8.allSatisfy { (97...122).contains($0) || (48...57).contains($0) || $0 == 95 || $0 == 46 }
+        guard letters, !written.isEmpty, !value.contains(where: { $0.isNewline || $0 == "\0" || $0 == "#" }) else {
+            throw EngineError("`\(text)` is not a setting", remedy: "write it as name=value")
+        }
+        var name = written
+        for prefix in ["loose_", "maximum_", "enable_", "disable_"] where name.hasPrefix(prefix) {
+            name.removeFirst(prefix.count)
+        }
+        if name == "log_bin" {
+            guard written == name, ["on", "off"].contains(value.lowercased()) else {
+                throw EngineError("log_bin is on or off", remedy: "write log_bin=on; the instance names the files")
+            }
+            return (name, value.lowercased())
+        }
+        if let allowed = harmless[name] {
+            if written == name, allowed.contains(value.lowercased()) { return (name, value) }
+            let reason = alwaysPinned.first { $0.name == name || $0.name == "loose_\(name)" }?.reason
+            throw EngineError(
+                "\(name) cannot be \(value): \(warnings[name] ?? reason ?? "durability rests on it")",
+                remedy: "leave --set \(name) out")
+        }
+        if let reason = managed[name] ?? managed["skip_\(name)"] {
+            throw EngineError("\(name) cannot be set: \(reason)", remedy: "leave --set \(name) out")
+        }
+        return (written, value)
+    }
+
+    /// Options for the command line.
+    var pinnedArguments: [String] { pinnedSettings.map { Self.option($0) } }
+
+    private static func option(_ setting: Setting) -> String {
+        let name = setting.name.replacing("_", with: "-")
+        return setting.value.isEmpty ? "--\(name)" : "--\(name)=\(setting.value)"
+    }
+
+    /// The text of my.cnf.
+    func file(local: [(name: String, value: String)]) -> String {
+        var lines = [
+            "# Written by borealis before each start: changes here are lost. Use `borealis up --set name=value`.",
+            "[mysqld]",
+        ]
+        lines += local.map { "\($0.name) = \($0.value)" }
+        lines += ["", "# Given on the command line as well, so that no other file can change them."]
+        lines += pinnedSettings.flatMap(Self.lines)
+        lines += ["", "# Chosen for a log-structured volume."]
+        for setting in Self.defaultSettings + (hasBinlog ? Self.binlogSettings : [])
+        where overrides[setting.name] == nil { lines += Self.lines(setting) }
+        lines += ["", "# Asked for with --set."]
+        for (name, value) in overrides.sorted(by: { $0.key < $1.key })
+        where name != "log_bin" && Self.harmless[name] == nil {
+            lines.append("\(name) = \(value)")
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    /// In an option file a comment in the line of a value would be part of some values, so it stands above.
+    private static func lines(_ setting: Setting) -> [String] {
+        ["# \(setting.reason)", setting.value.isEmpty ? setting.name : "\(setting.name) = \(setting.value)"]
+    }
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Glibc
+
+/// Knocks at a MariaDB server as a client does: a whole login with the administrator's password, and a goodbye.
+///
+/// Format: mariadb.com/kb/en/connection (initial handshake packet, handshake response packet). A packet is its length (3
+/// bytes, little-endian), a sequence number (1 byte) and the payload.
+package enum MariaProbe {
+    /// Longer packets are not part of a login.
+    private static let packetBytesMax = 4096
+
+    /// CLIENT_LONG_PASSWORD, PROTOCOL_41, SECURE_CONNECTION, PLUGIN_AUTH.
+    private static let capabilities: UInt32 = 1 | 0x200 | 0x8000 | 0x80000
+
+    /// Each call on the socket blocks for the time limit at most.
+    package static func knock(
+        socket path: String, user: String, password: String, timeoutMilliseconds: Int
+    ) -> EngineReadiness {
+        guard let fd = LocalSocket.connect(path, timeoutMilliseconds: timeoutMilliseconds) else {
+            return .silent(String(cString: strerror(errno)))
+        }
+        defer { close(fd) }
+        guard let greeting = receive(fd) else { return .silent("no greeting") }
+        if greeting.first == 0xff { return judge(error: greeting) }
+        guard let challenge = challenge(in: greeting) else { return .silent("the greeting is not MariaDB's") }
+        let answer = response(user: user, password: password, challenge: challenge)
+        guard transmit(fd, answer, sequence: 1), let verdict = receive(fd) else {
+            return .silent("no answer to the login")
+        }
+        guard verdict.first != 0xff else { return judge(error: verdict) }
+        _ = transmit(fd, [1], sequence: 0)  // COM_QUIT: otherwise the server notes an aborted connection
+        return .ready
+    }
+
+    /// Any error but "shutdown in progress" comes from a server that serves: a changed password, too many connections.
+    static func judge(error packet: [UInt8]) -> EngineReadiness {
+        guard packet.count >= 3 else { return .silent("the answer is not MariaDB's") }
+        let code = Int(packet[1]) | Int(packet[2]) << 8
+        return code == 1053 ? .notYet("the engine shuts down") : .ready
+    }
+
+    /// The 20 random bytes of an initial handshake of protocol version 10.
+    static func challenge(in greeting: [UInt8]) -> [UInt8]? {
+        guard greeting.first == 10, let end = greeting.firstIndex(of: 0) else { return nil }
+        // After the version: connection id (4), challenge (8), filler (1), capabilities, character set, status (7),
+        // length of the challenge (1), reserved (10), the rest of the challenge (12).
+        let first = end + 5
+        let second = first + 27
+        guard greeting.count >= second + 12 else { return nil }
+        return Array(greeting[first..<first + 8]) + Array(greeting[second..<second + 12])
+    }
+
+    static func response(user: String, password: String, challenge: [UInt8]) -> [UInt8] {
+        let once = SHA1.hash(Array(password.utf8))
+        let proof = zip(once, SHA1.hash(challenge + SHA1.hash(once))).map { $0 ^ $1 }
+        var packet = (0..<4).map { UInt8(truncatingIfNeeded: capabilities >> (8 * UInt32($0))) }
+        packet += [0, 0, 0, 1]  // longest packet: 16 MiB
+        packet.append(45)  // utf8mb4_general_ci
+        packet += [UInt8](repeating: 0, count: 23)
+        packet += Array(user.utf8) + [0]
+        packet += [UInt8(proof.count)] + proof
+        packet += Array("mysql_native_password".utf8) + [0]
+        return packet
+    }
+
+    private static func transmit(_ fd: Int32, _ payload: [UInt8], sequence: UInt8) -> Bool {
+        let count = payload.count
+        let packet = [UInt8(count & 0xff), UInt8(count >> 8 & 0xff), UInt8(count >> 16 & 0xff), sequence] + payload
+        return send(fd, packet, packet.count, Int32(MSG_NOSIGNAL)) == packet.count
+    }
+
+    private static func receive(_ fd: Int32) -> [UInt8]? {
+        guard let header = receive(fd, exactly: 4) else { return nil }
+        let count = Int(header[0]) | Int(header[1]) << 8 | Int(header[2]) << 16
+        guard (1...packetBytesMax).contains(count) else { return nil }
+        return receive(fd, exactly: count)
+    }
+
+    private static func receive(_ fd: Int32, exactly count: Int) -> [UInt8]? {
+        var bytes = [UInt8](repeating: 0, count: count)
+        var done = 0
+        while done < count {
+            let got = bytes.withUnsafeMutableBytes { recv(fd, $0.baseAddress! + done, count - done, 0) }
+            guard got > 0 else { return nil }
+            done += got
+        }
+        return bytes
+    }
+}
