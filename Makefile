@@ -12,7 +12,7 @@ MINUTES ?= 10
 
 .PHONY: run setup build shim test unit integration sim torture bench lint format down clean
 
-## Install what is missing, build, start a region and print the psql line.
+## Install what is missing, build, start a region with a cluster of each engine, print a psql and a mysql line.
 run: setup build
 	scripts/run
 

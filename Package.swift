@@ -83,7 +83,7 @@ let package = Package(
         .target(name: "SimulationKit", dependencies: ["QuorumCore", "SegmentCore", "VolumeModel"], swiftSettings: house),
         .executableTarget(name: "simulate", dependencies: ["SimulationKit", arguments], swiftSettings: house),
         // Tests.
-        .testTarget(name: "LogWireTests", dependencies: ["LogWire", "VolumeModel", nioCore]),
+        .testTarget(name: "LogWireTests", dependencies: ["LogWire", "VolumeModel", "CBorealis", nioCore]),
         .testTarget(name: "SegmentCoreTests", dependencies: ["SegmentCore", "VolumeModel"]),
         .testTarget(name: "QuorumCoreTests", dependencies: ["QuorumCore", "SegmentCore", "VolumeModel"]),
         .testTarget(name: "SimulationKitTests", dependencies: ["SimulationKit"]),

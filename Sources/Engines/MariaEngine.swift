@@ -105,6 +105,7 @@ package struct MariaEngine: EngineAdapter {
         let text = hash.map { $0 < 16 ? "0" + String($0, radix: 16) : String($0, radix: 16) }.joined().uppercased()
         return """
             DELETE FROM mysql.global_priv WHERE Host NOT IN ('localhost', '%') OR User = '';
+            DELETE FROM mysql.proxies_priv WHERE Host <> 'localhost';
             FLUSH PRIVILEGES;
             CREATE OR REPLACE USER '\(settings.superuser)'@'%' IDENTIFIED VIA mysql_native_password USING '*\(text)';
             GRANT ALL PRIVILEGES ON *.* TO '\(settings.superuser)'@'%' WITH GRANT OPTION;

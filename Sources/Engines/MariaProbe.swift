@@ -18,7 +18,9 @@ package enum MariaProbe {
         socket path: String, user: String, password: String, timeoutMilliseconds: Int
     ) -> EngineReadiness {
         guard let fd = LocalSocket.connect(path, timeoutMilliseconds: timeoutMilliseconds) else {
-            return .silent(String(cString: strerror(errno)))
+            // It makes its socket last, once its log is replayed.
+            return errno == ENOENT || errno == ECONNREFUSED
+                ? .silent("it does not listen yet") : .silent(String(cString: strerror(errno)))
         }
         defer { close(fd) }
         guard let greeting = receive(fd) else { return .silent("no greeting") }

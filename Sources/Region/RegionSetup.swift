@@ -29,13 +29,16 @@ struct RegionSetup {
     init(_ options: UpOptions, directory: DataDirectory, executable: String, environment: [String: String]) throws {
         self.options = options
         self.directory = directory
-        try directory.prepare()
         let isNew = !FileManager.default.fileExists(atPath: directory.metadata)
+        // A fresh directory stays as it is when what was asked for cannot be.
+        if isNew { _ = try Self.checked(options, known: [], directory: directory, environment: environment) }
+        try directory.prepare()
         keyring = try LocalKeyring(path: directory.keyring, create: isNew)
         metadata = try MetadataStore(path: directory.metadata)
-        let kinds = try Self.wantedEngines(options, metadata)
-        engines = try Self.install(kinds, options, directory: directory, environment: environment)
-        let settings = try Self.settings(options, kinds)
+        let known = Set(try metadata.clusters().map(\.engine))
+        let kinds = Self.wantedEngines(options, known: known)
+        let settings: [EngineKind: [(name: String, value: String)]]
+        (engines, settings) = try Self.checked(options, known: known, directory: directory, environment: environment)
         let shim = try ShimLibrary.locate(executable: executable, environment: environment)
         try ShimLibrary.install(from: shim, to: directory.shim)
         authority = try LocalAuthority(directory: directory.tls)
@@ -49,14 +52,22 @@ struct RegionSetup {
     /// The clusters that run, those of engines that were not asked for left out.
     func clusters() throws -> [ClusterRecord] { try metadata.clusters().filter { engines[$0.engine] != nil } }
 
-    private static func wantedEngines(_ options: UpOptions, _ metadata: MetadataStore) throws -> [EngineKind] {
+    /// Programs, accounts and settings of the engines that are wanted, all of them in order.
+    private static func checked(
+        _ options: UpOptions, known: Set<EngineKind>, directory: DataDirectory, environment: [String: String]
+    ) throws -> ([EngineKind: Installation], [EngineKind: [(name: String, value: String)]]) {
+        let kinds = wantedEngines(options, known: known)
+        let engines = try install(kinds, options, directory: directory, environment: environment)
+        return (engines, try settings(options, kinds))
+    }
+
+    private static func wantedEngines(_ options: UpOptions, known: Set<EngineKind>) -> [EngineKind] {
         guard options.demo else { return [] }
         switch options.engine {
         case .postgres: return [.postgres]
         case .mariadb: return [.mariadb]
         case .both: return [.postgres, .mariadb]
         case nil:
-            let known = Set(try metadata.clusters().map(\.engine))
             return known.isEmpty ? [.postgres] : EngineKind.allCases.filter(known.contains)
         }
     }

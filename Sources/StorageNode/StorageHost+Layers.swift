@@ -64,7 +64,7 @@ extension StorageHost {
             var bytes = 0
             let history = segment.machine.history(after: segment.machine.floor.lsn, upTo: complete).prefix { header in
                 defer { bytes += Int(header.payloadBytes) }
-                return bytes < 2 * configuration.layerBytes
+                return bytes < configuration.layerBytes
             }
             return (segment, Array(history), complete)
         }

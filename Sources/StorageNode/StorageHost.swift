@@ -79,6 +79,8 @@ package final class StorageHost: Sendable {
         self.configuration = configuration
         self.keys = keys
         self.logger = logger
+        // Many threads, each with an arena that never shrinks, would make a quiet process look large.
+        bx_limit_malloc_arenas(2)
         cache = ChunkCache(bytesMax: 64 << 20)
         device = Mutex(
             Device(

@@ -49,9 +49,9 @@ package struct StorageHostConfiguration: Sendable {
     package var listenPort: Int
     package var security: TransportSecurity
     /// Payload bytes of a group that start a layer.
-    package var layerBytes = 32 << 20
+    package var layerBytes = 16 << 20
     /// Payload bytes outside layers beyond which appends wait for the layers.
-    package var tailBytesMax = 192 << 20
+    package var tailBytesMax = 64 << 20
     /// Everything on disk is authenticated once in this time.
     package var scrubSeconds = 6 * 3600
     /// Size of one journal file.

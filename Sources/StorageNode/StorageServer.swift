@@ -45,6 +45,15 @@ final class StorageServer: Sendable {
     }
 }
 
+extension ByteBuffer {
+    /// The same bytes in storage of their own: a payload is kept for long, and must not keep the receive buffer it came in.
+    fileprivate var compacted: ByteBuffer {
+        var copy = ByteBufferAllocator().buffer(capacity: readableBytes)
+        copy.writeImmutableBuffer(self)
+        return copy
+    }
+}
+
 /// One connection at the host's end.
 private final class ConnectionHandler: ChannelInboundHandler {
     typealias InboundIn = Frame
@@ -70,9 +79,10 @@ private final class ConnectionHandler: ChannelInboundHandler {
             if role == .driver { connect(context) }
         case .append(let nodes, let header, let vdl, let membership, let payload):
             guard payload.checksum == header.payloadCRC else { return }
-            parts.append(.init(header: header, payload: payload, membership: membership, nodes: nodes))
+            parts.append(.init(header: header, payload: payload.compacted, membership: membership, nodes: nodes))
             self.vdl = max(self.vdl, vdl)
-        case .message(let volume, let group, let to, let from, let create, let message, let payload):
+        case .message(let volume, let group, let to, let from, let create, let message, let received):
+            let payload = received?.compacted
             let id = SegmentID(volume: volume, group: group, node: to)
             if let from {
                 host.deliver(message, to: id, from: .node(from), payload: payload, create: false)

@@ -147,6 +147,15 @@ groups:
     def pins(self):
         return self.show("pins")
 
+    def no_pins(self):
+        """A pin ends when the audit after the client's answer is done: a moment later, on another loop."""
+        deadline = time.time() + 3
+        while self.pins():
+            if time.time() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
+
     def close(self):
         if self.proxy:
             self.proxy.terminate()

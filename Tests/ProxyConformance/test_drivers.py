@@ -18,7 +18,7 @@ def test_psycopg_default(cluster):
             c.execute("SELECT 1/0")
         c.rollback()
         assert c.execute("SELECT 1").fetchone()[0] == 1
-    assert cluster.pins() == []
+    assert cluster.no_pins()
 
 
 def test_psycopg_many_clients_share_statements(cluster):
@@ -29,7 +29,7 @@ def test_psycopg_many_clients_share_statements(cluster):
                 assert c.execute("SELECT %s::text", (f"{n}",)).fetchone()[0] == f"{n}"
     with concurrent.futures.ThreadPoolExecutor(12) as pool:
         list(pool.map(work, range(12)))
-    assert cluster.pins() == []
+    assert cluster.no_pins()
 
 
 def test_psycopg_pipeline(cluster):
@@ -44,7 +44,7 @@ def test_psycopg_pipeline(cluster):
                 c.execute("SELECT 1/0")
                 c.execute("SELECT 2")
         assert c.execute("SELECT 3").fetchone()[0] == 3
-    assert cluster.pins() == []
+    assert cluster.no_pins()
 
 
 def test_psycopg_statement_cache_overflow(cluster):
@@ -53,7 +53,7 @@ def test_psycopg_statement_cache_overflow(cluster):
         c.prepared_max = 5
         for i in range(40):
             assert c.execute(f"SELECT {i} + %s::int", (1,)).fetchone()[0] == i + 1
-    assert cluster.pins() == []
+    assert cluster.no_pins()
 
 
 def test_copy_both_ways(cluster):
@@ -72,7 +72,7 @@ def test_copy_both_ways(cluster):
                     copy.write("no\tnumber\n")
         assert c.execute("SELECT 1").fetchone()[0] == 1
         c.execute("DROP TABLE copied")
-    assert cluster.pins() == []
+    assert cluster.no_pins()
 
 
 def test_large_values_are_streamed(cluster):
@@ -116,10 +116,10 @@ def test_asyncpg_pool(cluster):
             await c.execute("DROP TABLE am")
             with pytest.raises(asyncpg.exceptions.DivisionByZeroError):
                 await c.fetchval("SELECT 1/$1", 0)
-        assert cluster.pins() == []
+        assert cluster.no_pins()
         await pool.close()
     asyncio.run(go())
-    assert cluster.pins() == []
+    assert cluster.no_pins()
 
 
 @pytest.mark.parametrize("scheme", ["postgresql+psycopg", "postgresql+psycopg2"])
@@ -140,7 +140,7 @@ def test_sqlalchemy(cluster, scheme):
     with engine.connect() as c:
         assert c.execution_options(isolation_level="SERIALIZABLE").execute(sa.text("SHOW transaction_isolation")).scalar() == "serializable"
     meta.drop_all(engine)
-    assert cluster.pins() == []
+    assert cluster.no_pins()
     engine.dispose()
 
 
@@ -157,7 +157,7 @@ def test_psycopg2(cluster):
         cur.execute("SELECT generate_series(1, 5000)")
         assert len(cur.fetchall()) == 5000
     c.close()
-    assert cluster.pins() == []
+    assert cluster.no_pins()
 
 
 def test_django(cluster):
@@ -174,7 +174,7 @@ def test_django(cluster):
     with transaction.atomic():
         with connection.cursor() as cur:
             cur.execute("SELECT 1")
-    assert cluster.pins() == []
+    assert cluster.no_pins()
     connection.close()
 
 
@@ -199,7 +199,7 @@ def test_pgbench(cluster, mode):
         subprocess.run(base + ["-i", "-q", "app"], env=env, check=True, capture_output=True, timeout=120)
     result = subprocess.run(base + ["-n", "-M", mode, "-c", "12", "-t", "40", "app"], env=env, capture_output=True, text=True, timeout=120)
     assert result.returncode == 0 and "number of failed transactions: 0" in result.stdout, result.stderr
-    assert cluster.pins() == []
+    assert cluster.no_pins()
 
 
 def test_wrong_password_and_unknown_users(cluster):

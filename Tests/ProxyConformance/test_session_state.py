@@ -35,7 +35,7 @@ def test_settings_follow_the_client(cluster):
         assert b.execute("SHOW statement_timeout").fetchone()[0] == "0"
     a.execute("RESET ALL")
     assert a.execute("SHOW statement_timeout").fetchone()[0] == "0"
-    assert cluster.pins() == []
+    assert cluster.no_pins()
 
 
 def test_rolled_back_settings_are_gone(cluster):
@@ -64,7 +64,7 @@ def test_set_config_and_do_blocks_are_found_by_asking(cluster):
         churn(cluster)
         assert c.execute("SHOW work_mem").fetchone()[0] == "12MB"
         assert c.execute("SELECT current_setting('my.tenant')").fetchone()[0] == "acme"
-    assert cluster.pins() == []
+    assert cluster.no_pins()
 
 
 def test_startup_parameters_and_options(cluster):
@@ -112,7 +112,7 @@ def test_sql_prepared_statements_are_shared_by_name(cluster):
     b.execute("DEALLOCATE ALL")
     with pytest.raises(psycopg.errors.InvalidSqlStatementName):
         b.execute("EXECUTE p(1)")
-    assert cluster.pins() == []
+    assert cluster.no_pins()
 
 
 def test_pins_are_shown_and_end(cluster):
@@ -121,23 +121,23 @@ def test_pins_are_shown_and_end(cluster):
     pins = cluster.pins()
     assert [p["reason"] for p in pins] == ["temporary object"] and "temp" in pins[0]["statement"].lower()
     c.execute("DROP TABLE t")
-    assert cluster.pins() == []
+    assert cluster.no_pins()
     c.execute("SELECT pg_advisory_lock(42)")
     assert [p["reason"] for p in cluster.pins()] == ["advisory lock"]
     c.execute("SELECT pg_advisory_unlock(42)")
-    assert cluster.pins() == []
+    assert cluster.no_pins()
     c.execute("LISTEN news")
     assert [p["reason"] for p in cluster.pins()] == ["listen"]
     c.execute("UNLISTEN *")
-    assert cluster.pins() == []
+    assert cluster.no_pins()
     with c.transaction():
         c.execute("DECLARE cur CURSOR WITH HOLD FOR SELECT generate_series(1, 5)")
     assert [p["reason"] for p in cluster.pins()] == ["cursor with hold"]
     c.execute("CLOSE cur")
-    assert cluster.pins() == []
+    assert cluster.no_pins()
     c.execute("CREATE TEMP TABLE t (x int)")
     c.execute("DISCARD ALL")
-    assert cluster.pins() == []
+    assert cluster.no_pins()
 
 
 def test_notifications_reach_a_listener(cluster):
@@ -148,7 +148,7 @@ def test_notifications_reach_a_listener(cluster):
     assert (note.channel, note.payload) == ("news", "hello")
     listener.close()
     time.sleep(0.2)
-    assert cluster.pins() == []
+    assert cluster.no_pins()
 
 
 def test_temp_tables_do_not_leak(cluster):

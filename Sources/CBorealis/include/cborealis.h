@@ -72,6 +72,8 @@ int bx_preallocate(int fd, int64_t length);
 /* Writes all of the vector at the offset; 0 or errno. */
 int bx_pwritev_all(int fd, const void *const *parts, const size_t *lengths, int count, int64_t offset);
 int64_t bx_monotonic_ns(void);
+/* Bounds glibc's malloc arenas and lets it give memory back early. */
+void bx_limit_malloc_arenas(int arenas);
 /* Gives the calling thread a nice value of its own (Linux: niceness is per thread). 0, or -1. */
 int bx_lower_thread_priority(int nice);
 
