@@ -19,6 +19,8 @@ let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates"
 let asn1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let nioLocks = Target.Dependency.product(name: "NIOConcurrencyHelpers", package: "swift-nio")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 
 /// Dependencies point only upwards in this list: vocabulary, codecs, state machines, services, programs.
@@ -37,6 +39,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
         // Thin C helpers: CRC32C, futex, spawn, and the ring's ABI.
@@ -47,12 +50,20 @@ let package = Package(
         .target(name: "LogWire", dependencies: ["CBorealis", "VolumeModel", nioCore], swiftSettings: house),
         .target(
             name: "StorageWire", dependencies: ["VolumeModel", "SegmentCore", "LogWire", "CBorealis", nioCore], swiftSettings: house),
+        .target(name: "PostgresWire", dependencies: [nioCore, crypto], swiftSettings: house),
+        .target(name: "MySQLWire", dependencies: [nioCore, crypto], swiftSettings: house),
         // State machines, no I/O.
         .target(name: "SegmentCore", dependencies: ["VolumeModel"], swiftSettings: house),
         .target(name: "QuorumCore", dependencies: ["VolumeModel", "SegmentCore"], swiftSettings: house),
         .target(name: "LayerCore", dependencies: ["VolumeModel", "LogWire", nioCore], swiftSettings: house),
         .target(name: "NamespaceCore", dependencies: ["VolumeModel", "LogWire", nioCore], swiftSettings: house),
+        .target(name: "ProxyCore", dependencies: ["PostgresWire", "MySQLWire", nioCore], swiftSettings: house),
         // Sockets, files, processes.
+        .target(
+            name: "Proxy",
+            dependencies: [
+                "ProxyCore", "PostgresWire", "MySQLWire", crypto, nioCore, nioPosix, nioLocks, nioSSL, logging, yams,
+            ], swiftSettings: house),
         .target(name: "Keyring", dependencies: ["VolumeModel", "CBorealis", crypto, nioCore], swiftSettings: house),
         .target(
             name: "LayerStore",
@@ -79,13 +90,16 @@ let package = Package(
             ], swiftSettings: house),
         // Programs.
         .executableTarget(
-            name: "borealis", dependencies: ["Region", "VolumeModel", arguments, logging], swiftSettings: house),
+            name: "borealis", dependencies: ["Region", "Proxy", "VolumeModel", arguments, logging], swiftSettings: house),
         .target(name: "SimulationKit", dependencies: ["QuorumCore", "SegmentCore", "VolumeModel"], swiftSettings: house),
         .executableTarget(name: "simulate", dependencies: ["SimulationKit", arguments], swiftSettings: house),
         // Tests.
         .testTarget(name: "LogWireTests", dependencies: ["LogWire", "VolumeModel", "CBorealis", nioCore]),
         .testTarget(name: "SegmentCoreTests", dependencies: ["SegmentCore", "VolumeModel"]),
         .testTarget(name: "QuorumCoreTests", dependencies: ["QuorumCore", "SegmentCore", "VolumeModel"]),
+        .testTarget(name: "PostgresWireTests", dependencies: ["PostgresWire", nioCore]),
+        .testTarget(name: "MySQLWireTests", dependencies: ["MySQLWire", nioCore]),
+        .testTarget(name: "ProxyCoreTests", dependencies: ["ProxyCore", "PostgresWire", "MySQLWire", nioCore]),
         .testTarget(name: "SimulationKitTests", dependencies: ["SimulationKit"]),
         .testTarget(
             name: "LayerCoreTests",

@@ -27,6 +27,7 @@ extension Simulation {
         var actions: [SegmentAction] = []
         swap(&actions, &self.actions)
         segment.machine.receive(message, from: peer, into: &actions)
+        if isHealed, nodes[index].id.description == "b1", now > 33_900_000 { note("DBG \(message) -> \(actions) j \(segment.journal.count) \(segment.flushed) \(segment.flushing) \(nodes[index].isFlushing)") }
         perform(&actions, of: segment, at: index, payload: payload)
         swap(&actions, &self.actions)
     }

@@ -17,7 +17,8 @@ struct Borealis: ParsableCommand {
             """,
         version: version,
         subcommands: [
-            Up.self, Down.self, Status.self, Fault.self, Volume.self, Version.self, StorageRole.self, InstanceRole.self,
+            Up.self, Down.self, Status.self, Fault.self, Volume.self, ProxyRole.self, Version.self, StorageRole.self,
+            InstanceRole.self,
         ])
 }
 

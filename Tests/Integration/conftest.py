@@ -12,7 +12,7 @@ from harness.region import BOREALIS, Region
 
 
 def pytest_addoption(parser):
-    parser.addoption("--short", action="store_true", help="the short form that CI runs (the default)")
+    parser.addoption("--short", action="store_true", help="what CI runs: without the tests marked `long`")
     parser.addoption("--long", action="store_true", help="more rounds of everything random")
     parser.addoption("--seed", type=int, help="of everything random; printed when not given")
     parser.addoption("--keep", action="store_true", help="keep the data directories")
@@ -21,6 +21,13 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     seed = config.getoption("--seed")
     config.seed = seed if seed is not None else int.from_bytes(os.urandom(4), "little")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--short"):
+        left_out = [item for item in items if item.get_closest_marker("long")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
 
 
 def pytest_report_header(config):

@@ -79,6 +79,7 @@ def test_kill_one_node(region, bank):
     region.wait_caught_up()
 
 
+@pytest.mark.long
 def test_start_node(region, bank):
     region.fault("kill-node", "c1")
     region.wait_nodes("down", ["c1"])
@@ -89,6 +90,7 @@ def test_start_node(region, bank):
     assert region.status()["faults"] == []
 
 
+@pytest.mark.long
 def test_two_nodes_anywhere(region, bank, rng):
     nodes = rng.sample(NODES, 2)
     for node in nodes:
@@ -97,6 +99,7 @@ def test_two_nodes_anywhere(region, bank, rng):
     bank.wait_for_commits(50)
 
 
+@pytest.mark.long
 def test_kill_zone(region, bank):
     """Losing a zone keeps writes going."""
     storage = {p["role"]: p["pid"] for p in region.status()["processes"]}
@@ -137,6 +140,7 @@ def test_zone_and_a_node(region, bank):
     bank.wait_for_commits(30)
 
 
+@pytest.mark.long
 def test_a_waiting_commit_is_neither_lost_nor_acknowledged_early(region, bank):
     """One commit, watched from its start to its end through an outage."""
     bank.pause()
@@ -165,6 +169,7 @@ def test_a_waiting_commit_is_neither_lost_nor_acknowledged_early(region, bank):
     bank.resume()
 
 
+@pytest.mark.long
 def test_partition(region, bank):
     region.fault("partition", "b")
     bank.wait_for_commits(50)
@@ -180,6 +185,7 @@ def test_partition_below_quorum(region, bank):
     bank.wait_for_commits(20)
 
 
+@pytest.mark.long
 def test_slow_disk(region, bank):
     region.fault("slow-disk", "c", "--ms", "50")
     bank.wait_for_commits(10)
@@ -205,7 +211,6 @@ def test_crash_during_an_outage(region, bank):
     region.fault("kill-node", "b1")
     waits_and_says_so(region, bank)
     region.fault("crash-writer")
-    region.wait("the engine is gone", lambda s: s["clusters"][0]["status"] != "waiting" or True, 5)
     assert commits_stand_still(bank)
     region.heal()
     region.wait_available()

@@ -69,7 +69,9 @@ def allocated(region):
     return total
 
 
-@pytest.fixture(scope="module", params=[("compact", []), ("zones", ["--group-bytes", "4M"])], ids=["compact", "zones-4M"])
+@pytest.fixture(scope="module", params=[
+    pytest.param(("compact", []), id="compact"),
+    pytest.param(("zones", ["--group-bytes", "4M"]), id="zones-4M", marks=pytest.mark.long)])
 def region(request, make_region):
     layout, arguments = request.param
     region = make_region(layout=layout, arguments=arguments)
@@ -98,6 +100,7 @@ def test_a_cold_cache_is_sparse(region):
     assert driver["fetches"] > 0 and driver["fetchedBytes"] > 0
 
 
+@pytest.mark.long
 def test_a_lost_cache_between_down_and_up(region):
     """Nothing that matters is in the local directory."""
     import shutil
@@ -110,6 +113,7 @@ def test_a_lost_cache_between_down_and_up(region):
     assert checksums(region) == before
 
 
+@pytest.mark.long
 def test_written_data_survives_a_dropped_cache(region):
     with region.connect() as connection:
         connection.execute("CREATE TABLE late AS SELECT i, md5(i::text) AS m FROM generate_series(1, 3000) i")
@@ -121,6 +125,7 @@ def test_written_data_survives_a_dropped_cache(region):
         connection.execute("DROP TABLE late")
 
 
+@pytest.mark.long
 def test_cold_reads_with_a_zone_down(region):
     before = checksums(region)
     region.wait_caught_up()
@@ -170,6 +175,7 @@ def _source(path):
     return file.read_text() if file.exists() else ""
 
 
+@pytest.mark.long
 def test_crash_with_a_capped_cache(make_region, seed):
     """Evicted blocks of a killed engine come back from the nodes."""
     from harness.bank import Bank
