@@ -101,6 +101,10 @@ let package = Package(
         .testTarget(name: "MySQLWireTests", dependencies: ["MySQLWire", nioCore]),
         .testTarget(name: "ProxyCoreTests", dependencies: ["ProxyCore", "PostgresWire", "MySQLWire", nioCore]),
         .testTarget(name: "SimulationKitTests", dependencies: ["SimulationKit"]),
+        .testTarget(name: "RegionTests", dependencies: ["Engines"]),
+        .testTarget(
+            name: "StorageNodeTests",
+            dependencies: ["StorageNode", "SegmentCore", "LayerCore", "Keyring", "VolumeModel", crypto, nioCore]),
         .testTarget(
             name: "LayerCoreTests",
             dependencies: [

@@ -36,7 +36,8 @@ package struct MariaConfiguration: Sendable {
             name: "symbolic_links", value: "0",
             reason: "DATA DIRECTORY would put a table outside the volume, where nothing is replicated"),
         Setting(
-            name: "myisam_use_mmap", value: "0", reason: "a writable mapping of a volume file cannot be seen by the shim"),
+            name: "myisam_use_mmap", value: "0",
+            reason: "a writable mapping of a volume file cannot be seen by the shim"),
         Setting(name: "bind_address", value: "127.0.0.1", reason: "engines listen on loopback only"),
     ]
 
@@ -76,15 +77,19 @@ package struct MariaConfiguration: Sendable {
             name: "skip_name_resolve", value: "1", reason: "clients come over loopback; DNS would only delay a login"),
         Setting(name: "character_set_server", value: "utf8mb4", reason: "all of Unicode"),
         Setting(
-            name: "max_allowed_packet", value: "64M", reason: "the default of 16M is small for a row with a large object"),
+            name: "max_allowed_packet", value: "64M",
+            reason: "the default of 16M is small for a row with a large object"),
     ]
 
     /// For a cluster with a binlog only.
     private static let binlogSettings = [
         Setting(name: "server_id", value: "1", reason: "a replica needs another"),
-        Setting(name: "binlog_format", value: "ROW", reason: "a replica's rows are the writer's, whatever the statement"),
-        Setting(name: "gtid_strict_mode", value: "1", reason: "positions that differ between servers are an error at once"),
-        Setting(name: "log_slave_updates", value: "1", reason: "a replica that becomes the writer has the whole history"),
+        Setting(
+            name: "binlog_format", value: "ROW", reason: "a replica's rows are the writer's, whatever the statement"),
+        Setting(
+            name: "gtid_strict_mode", value: "1", reason: "positions that differ between servers are an error at once"),
+        Setting(
+            name: "log_slave_updates", value: "1", reason: "a replica that becomes the writer has the whole history"),
         Setting(name: "binlog_expire_logs_seconds", value: "86400", reason: "readers follow within seconds"),
     ]
 
@@ -130,7 +135,9 @@ package struct MariaConfiguration: Sendable {
         }
         let written = text[..<equals].trimmingPrefix(while: \.isWhitespace).lowercased().replacing("-", with: "_")
         let value = String(text[text.index(after: equals)...])
-        let letters = written.utf8.allSatisfy { (97...122).contains($0) || (48...57).contains($0) || $0 == 95 || $0 == 46 }
+        let letters = written.utf8.allSatisfy {
+            (97...122).contains($0) || (48...57).contains($0) || $0 == 95 || $0 == 46
+        }
         guard letters, !written.isEmpty, !value.contains(where: { $0.isNewline || $0 == "\0" || $0 == "#" }) else {
             throw EngineError("`\(text)` is not a setting", remedy: "write it as name=value")
         }
@@ -158,7 +165,7 @@ package struct MariaConfiguration: Sendable {
     }
 
     /// Options for the command line.
-    var pinnedArguments: [String] { pinnedSettings.map { Self.option($0) } }
+    package var pinnedArguments: [String] { pinnedSettings.map { Self.option($0) } }
 
     private static func option(_ setting: Setting) -> String {
         let name = setting.name.replacing("_", with: "-")
@@ -166,7 +173,7 @@ package struct MariaConfiguration: Sendable {
     }
 
     /// The text of my.cnf.
-    func file(local: [(name: String, value: String)]) -> String {
+    package func file(local: [(name: String, value: String)]) -> String {
         var lines = [
             "# Written by borealis before each start: changes here are lost. Use `borealis up --set name=value`.",
             "[mysqld]",

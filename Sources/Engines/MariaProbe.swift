@@ -36,14 +36,14 @@ package enum MariaProbe {
     }
 
     /// Any error but "shutdown in progress" comes from a server that serves: a changed password, too many connections.
-    static func judge(error packet: [UInt8]) -> EngineReadiness {
+    package static func judge(error packet: [UInt8]) -> EngineReadiness {
         guard packet.count >= 3 else { return .silent("the answer is not MariaDB's") }
         let code = Int(packet[1]) | Int(packet[2]) << 8
         return code == 1053 ? .notYet("the engine shuts down") : .ready
     }
 
     /// The 20 random bytes of an initial handshake of protocol version 10.
-    static func challenge(in greeting: [UInt8]) -> [UInt8]? {
+    package static func challenge(in greeting: [UInt8]) -> [UInt8]? {
         guard greeting.first == 10, let end = greeting.firstIndex(of: 0) else { return nil }
         // After the version: connection id (4), challenge (8), filler (1), capabilities, character set, status (7),
         // length of the challenge (1), reserved (10), the rest of the challenge (12).
@@ -53,7 +53,7 @@ package enum MariaProbe {
         return Array(greeting[first..<first + 8]) + Array(greeting[second..<second + 12])
     }
 
-    static func response(user: String, password: String, challenge: [UInt8]) -> [UInt8] {
+    package static func response(user: String, password: String, challenge: [UInt8]) -> [UInt8] {
         let once = SHA1.hash(Array(password.utf8))
         let proof = zip(once, SHA1.hash(challenge + SHA1.hash(once))).map { $0 ^ $1 }
         var packet = (0..<4).map { UInt8(truncatingIfNeeded: capabilities >> (8 * UInt32($0))) }

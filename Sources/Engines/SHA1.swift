@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// SHA-1 (FIPS 180-4, section 6.1), for MariaDB's mysql_native_password and for nothing else: that method is built on it.
-enum SHA1 {
-    static func hash(_ message: [UInt8]) -> [UInt8] {
+package enum SHA1 {
+    package static func hash(_ message: [UInt8]) -> [UInt8] {
         var state: [UInt32] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0]
         var padded = message + [0x80]
         while padded.count % 64 != 56 { padded.append(0) }

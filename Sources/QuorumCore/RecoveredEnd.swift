@@ -8,7 +8,9 @@ internal import VolumeModel
 /// Each report has a point `complete` up to which its segment holds all history; the group's walk begins at the highest
 /// such point. History is the same for all who know it, so nothing at or below a `complete` depends on who reports. Above
 /// it the newest truncations reported say which headers are alive, and among those the chain by `previous` is unique:
-/// a writer chains on all the history before it, and later writers' LSNs lie above everything annulled.
+/// a writer chains on all the history before it, and later writers' LSNs lie above everything annulled. Where the chain
+/// ends, nothing can have been durable beyond, unless copies have been lost: so a part that some report as lost, and that
+/// they and those who have not reported can have had on a write quorum, ends nothing but the service.
 struct RecoveredEnd: Sendable {
     var vdl: LSN
     /// By group: the end of its last part at or below `vdl`, and the parts above the highest VDL reported, ascending.
@@ -44,7 +46,7 @@ struct RecoveredEnd: Sendable {
         func holds(_ end: LSN, of epoch: VolumeEpoch) -> Bool { end <= tail.lsn || parts[end]?.epoch == epoch }
     }
 
-    static func find(in groups: [RecoveringGroup]) -> Result<RecoveredEnd, Blocked> {
+    static func find(in groups: [RecoveringGroup], _ rules: SafetyRules) -> Result<RecoveredEnd, Blocked> {
         // Truncations are the same for all groups of one epoch, so any group's newest tenure will do.
         guard let newest = groups.compactMap(\.tenure).max(by: { $0.epoch < $1.epoch }) else {
             return .failure(Blocked(obstacle: .missing(.namespace, after: .zero)))
@@ -60,12 +62,18 @@ struct RecoveredEnd: Sendable {
                     return .failure(Blocked(obstacle: .unmapped(name)))
                 }
                 guard chains[place].holds(header.end, of: header.epoch) else {
-                    if header.end > base { break walk }
+                    if header.end > base, !groups[place].mayHaveBeenDurable(newest, rules, { $0.end == header.end }) {
+                        break walk
+                    }
                     return .failure(Blocked(obstacle: .missing(name, after: ends.end(of: name))))
                 }
             }
             ends.note(header)
             vdl = header.end
+        }
+        let next = chains[0].next[vdl]
+        guard next != nil || !groups[0].mayHaveBeenDurable(newest, rules, { $0.previous == vdl }) else {
+            return .failure(Blocked(obstacle: .missing(.namespace, after: vdl)))
         }
         guard vdl >= base else { return .failure(Blocked(obstacle: .missing(.namespace, after: vdl))) }
         var found = RecoveredEnd(vdl: vdl, ends: [], parts: [], truncations: newest.truncations)

@@ -9,6 +9,8 @@ struct RecoveringGroup: Sendable {
     var asked: [NodeID]
     /// Of the nodes that have promised, in order of arrival.
     var reports: [(node: NodeID, report: SegmentReport)] = []
+    /// Nodes that say they have promised the epoch to somebody else, and the round of asking in which they said so first.
+    var refusals: [(node: NodeID, round: Int)] = []
     /// The newest tenure reported.
     var tenure: Tenure?
     var wanted: [Part] = []
@@ -37,6 +39,7 @@ struct RecoveringGroup: Sendable {
     mutating func note(_ report: SegmentReport, of node: NodeID, isDecided: Bool) {
         guard self.report(of: node) == nil else { return }
         reports.append((node, report))
+        refusals.removeAll { $0.node == node }
         if !isDecided, tenure.map({ $0.stamp < report.tenure.stamp }) ?? true { tenure = report.tenure }
         for index in wanted.indices where Self.holds(wanted[index].header, report) {
             wanted[index].holders.append(node)
@@ -51,6 +54,26 @@ struct RecoveringGroup: Sendable {
 
     func isOnWriteQuorum(_ part: Part, _ rules: SafetyRules) -> Bool {
         tenure?.membership.hasWriteQuorum(rules) { part.holders.contains($0) } ?? false
+    }
+
+    /// Notes that a node has promised the epoch to somebody else.
+    /// - Returns: whether that is certain: it said so again when it was asked again, or no write quorum is left
+    mutating func refused(by node: NodeID, round: Int, _ rules: SafetyRules) -> Bool {
+        guard report(of: node) == nil else { return false }
+        if let earlier = refusals.first(where: { $0.node == node }) { return earlier.round < round }
+        refusals.append((node, round))
+        let membership = tenure?.membership ?? Membership(epoch: MembershipEpoch(0), sets: [asked])
+        return !membership.hasWriteQuorum(rules) { node in !refusals.contains { $0.node == node } }
+    }
+
+    /// Whether a live part that fits, and that nobody has, may have been on a write quorum: counting those that had it and
+    /// lost it, and those that have not reported.
+    func mayHaveBeenDurable(_ newest: Tenure, _ rules: SafetyRules, _ fits: (BatchHeader) -> Bool) -> Bool {
+        let had = reports.filter { _, report in
+            report.lost.contains { fits($0) && !newest.annuls(epoch: $0.epoch, end: $0.end) }
+        }.map(\.node)
+        guard !had.isEmpty, let tenure else { return false }
+        return tenure.membership.hasWriteQuorum(rules) { had.contains($0) || report(of: $0) == nil }
     }
 
     static func holds(_ header: BatchHeader, _ report: SegmentReport) -> Bool {

@@ -26,12 +26,15 @@ extension RecoveryMachine {
             let reports = groups[place].reports
             if !part.hasPayload {
                 guard part.askedFrom == nil,
-                    let holder = reports.first(where: { part.holders.contains($0.node) && !part.unreadable.contains($0.node) })
+                    let holder = reports.first(where: {
+                        part.holders.contains($0.node) && !part.unreadable.contains($0.node)
+                    })
                 else { continue }
                 groups[place].wanted[index].askedFrom = holder.node
                 actions.append(.pull(name, holder.node, part.header))
             } else {
-                for report in reports where !part.holders.contains(report.node) && !part.pushedTo.contains(report.node) {
+                for report in reports where !part.holders.contains(report.node) && !part.pushedTo.contains(report.node)
+                {
                     groups[place].wanted[index].pushedTo.append(report.node)
                     actions.append(.push(name, report.node, part.header))
                 }

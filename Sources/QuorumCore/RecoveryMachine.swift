@@ -54,6 +54,8 @@ package struct RecoveryMachine: Sendable {
     var groups: [RecoveringGroup]
     var hints: [GroupPlacement]
     var obstacle: RecoveryObstacle?
+    /// Counts the ticks.
+    var round = 0
     var end: RecoveredEnd?
 
     enum Phase: Hashable, Sendable {
@@ -73,7 +75,8 @@ package struct RecoveryMachine: Sendable {
     ///   - hints: where the groups are thought to be; group 0 must be among them. Only addresses: nodes that have nothing
     ///     of a group, and groups that group 0 does not know, have no influence.
     package init(
-        volume: VolumeID, epoch: VolumeEpoch, claimant: UInt64, lal: Int, hints: [GroupPlacement], rules: SafetyRules = .all
+        volume: VolumeID, epoch: VolumeEpoch, claimant: UInt64, lal: Int, hints: [GroupPlacement],
+        rules: SafetyRules = .all
     ) {
         self.volume = volume
         self.epoch = epoch
@@ -92,7 +95,9 @@ package struct RecoveryMachine: Sendable {
 
     /// A segment's answer to anything that was sent.
     package mutating func replied(group: GroupID, node: NodeID, _ reply: SegmentReply) -> [RecoveryAction] {
-        guard phase != .lost, phase != .done, let place = groups.firstIndex(where: { $0.group == group }) else { return [] }
+        guard phase != .lost, phase != .done, let place = groups.firstIndex(where: { $0.group == group }) else {
+            return []
+        }
         var actions: [RecoveryAction] = []
         switch reply {
         case .report(let report):
@@ -116,8 +121,13 @@ package struct RecoveryMachine: Sendable {
     ) {
         switch refusal {
         case .staleEpoch(let promised):
-            // Once the claim is through, our own epoch comes back only from a doubled message.
-            guard promised > epoch || (promised == epoch && phase == .claiming) else { return }
+            if promised > epoch {
+                phase = .lost
+                return actions.append(.lost(promised))
+            }
+            // Our own epoch comes back from a rival's segment, or late, in answer to an earlier claim of ours.
+            guard promised == epoch, phase == .claiming, groups[place].refused(by: node, round: round, rules)
+            else { return }
             phase = .lost
             actions.append(.lost(promised))
         case .missing(let end):
@@ -130,6 +140,7 @@ package struct RecoveryMachine: Sendable {
     /// Called every now and then: repeats what has not been answered.
     package mutating func tick() -> [RecoveryAction] {
         var actions: [RecoveryAction] = []
+        round += 1
         switch phase {
         case .claiming:
             for place in groups.indices {
@@ -198,7 +209,7 @@ package struct RecoveryMachine: Sendable {
     }
 
     private mutating func findEnd(into actions: inout [RecoveryAction]) {
-        switch RecoveredEnd.find(in: groups) {
+        switch RecoveredEnd.find(in: groups, rules) {
         case .success(let end):
             obstacle = nil
             self.end = end

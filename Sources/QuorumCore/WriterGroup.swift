@@ -107,7 +107,9 @@ struct WriterGroup: Sendable {
 
     /// Whether `node` and a write quorum of the sets to come have all that is durable.
     func hasCaughtUp(_ node: NodeID, for sets: [[NodeID]], _ rules: SafetyRules) -> Bool {
-        func has(_ node: NodeID) -> Bool { index(of: node).map { nodes[$0].isKnown && nodes[$0].scl >= durableEnd } ?? false }
+        func has(_ node: NodeID) -> Bool {
+            index(of: node).map { nodes[$0].isKnown && nodes[$0].scl >= durableEnd } ?? false
+        }
         return has(node) && Membership(epoch: tenure.membership.epoch, sets: sets).hasQuorum(rules.writeQuorum, has)
     }
 

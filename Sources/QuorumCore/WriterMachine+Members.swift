@@ -141,7 +141,9 @@ extension WriterMachine {
         if let node = next.creates, !prepare(node, at: place, repeating: repeating, into: &actions) { return }
         if let node = next.after, rules.catchUpBeforeFinish,
             !groups[place].hasCaughtUp(node, for: next.sets, rules)
-        { return }
+        {
+            return
+        }
         // A proposal binds whoever takes over, decided or not: one that its members cannot decide would end the service.
         guard groups[place].canDecide(next.sets, rules) else { return }
         groups[place].plan.removeFirst()

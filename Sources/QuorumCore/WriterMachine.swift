@@ -226,7 +226,9 @@ package struct WriterMachine: Sendable {
             }
             step(place, repeating: true, into: &actions)
             guard vdl == lastTick.vdl, let oldest = group.parts.first, oldest.end <= lastTick.end else { continue }
-            for member in group.nodes where member.scl < oldest.end { actions.append(.resend(group.group, member.node)) }
+            for member in group.nodes where member.scl < oldest.end {
+                actions.append(.resend(group.group, member.node))
+            }
         }
         lastTick = (vdl, end)
         return actions

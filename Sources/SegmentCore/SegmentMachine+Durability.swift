@@ -11,7 +11,7 @@ extension SegmentMachine {
         switch record {
         case .batch(let header, let vdl):
             knownVDL = max(knownVDL, vdl)
-            replay(header)
+            _ = store(header, isOnDisk: true, into: &ignored)
         case .epoch(let epoch, let claimant):
             if epoch > promised { (promised, self.claimant) = (epoch, claimant) }
         case .tenure(let tenure):
@@ -23,25 +23,11 @@ extension SegmentMachine {
         settle()
     }
 
-    private mutating func replay(_ header: BatchHeader) {
-        var actions: [SegmentAction] = []
-        let token = lastToken
-        _ = store(header, into: &actions)
-        guard lastToken != token else { return }
-        // It is on disk already.
-        lastToken = token
-        if let last = chain.last, last.header.end == header.end { chain[chain.count - 1].token = 0 }
-        forgetTokens(above: token)
-    }
-
-    /// Marks parts as read from the disk.
-    private mutating func forgetTokens(above token: UInt64) {
-        var index = chain.count - 1
-        while index >= 0, chain[index].token > token {
-            chain[index].token = 0
-            index -= 1
-        }
-        for index in loose.indices where loose[index].token > token { loose[index].token = 0 }
+    /// Start-up: a part's record is there but its payload cannot be read, nor can a later copy of it.
+    package mutating func replayUnreadable(_ header: BatchHeader) {
+        guard header.end > floor.lsn, !isAnnulled(header), entry(endingAt: header.end) == nil, !lost.contains(header)
+        else { return }
+        lost.append(header)
     }
 
     /// All records with tokens up to `token` are on disk.
@@ -88,6 +74,7 @@ extension SegmentMachine {
         for header in dropped { floor.ends.note(header) }
         floor.lsn = lsn
         floor.previous = dropped.last?.end ?? floor.previous
+        lost.removeAll { $0.end <= lsn }
         chain.dropFirst(count)
         durableCount -= count
         persist(.floor(floor), into: &actions)
@@ -109,17 +96,19 @@ extension SegmentMachine {
         // A floor is history, but it does not raise `knownVDL`: a snapshot may come from a peer with newer truncations, and
         // whoever heard of its LSN from us, at our older tenure, would take annulled parts of its own for history.
         self.floor = floor
+        lost.removeAll { $0.end <= floor.lsn }
         durableCount = 0
         for entry in rest where entry.header.end <= floor.lsn { actions.append(.discard(entry.header)) }
         loose = rest.filter { $0.header.end > floor.lsn }
         absorb(into: &actions)
     }
 
-    /// The payload of the part that ends at `end` cannot be read: the part counts as never received, and gossip brings it
-    /// again. O(parts behind it).
+    /// The payload of the part that ends at `end` cannot be read: the part is a hole until gossip brings it again. The host
+    /// keeps its journal record until then, for ``replayUnreadable(_:)``. O(parts behind it).
     package mutating func corrupted(end: LSN, into actions: inout [SegmentAction]) {
-        guard let lost = entry(endingAt: end) else { return }
-        rearrange(into: &actions) { $0 != lost.header }
+        guard let bad = entry(endingAt: end) else { return }
+        rearrange(into: &actions) { $0 != bad.header }
+        lost.append(bad.header)
         toldSCL = min(toldSCL, scl)
     }
 }

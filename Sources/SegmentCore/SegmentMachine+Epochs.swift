@@ -13,8 +13,11 @@ extension SegmentMachine {
         if epoch > promised {
             promised = epoch
             self.claimant = claimant
+            promisee = peer
             persist(.epoch(epoch, claimant: claimant), into: &actions)
         } else if epoch < promised || claimant != self.claimant {
+            // The same driver has tried again above this: a refusal would look like an answer to that.
+            if epoch < promised, peer == promisee { return }
             return actions.append(.reply(peer, .refused(.staleEpoch(promised))))
         }
         // Everything taken before the promise must be in the report, so it waits for all of it.
@@ -46,6 +49,7 @@ extension SegmentMachine {
             promised = offered.epoch
             // The rightful claimant is through with claiming; nobody else may claim this epoch.
             claimant = 0
+            promisee = nil
         }
         tenure = offered
         // A truncation is written only after everything up to it was brought onto a write quorum.
@@ -66,7 +70,11 @@ extension SegmentMachine {
         case .pushed(let epoch, let end): actions.append(.reply(due.peer, .pushed(epoch: epoch, end: end)))
         case .installed: actions.append(.reply(due.peer, .installed(tenure.stamp, scl: scl)))
         case .report(let epoch):
-            actions.append(.reply(due.peer, promised == epoch ? .report(report()) : .refused(.staleEpoch(promised))))
+            if promised == epoch {
+                actions.append(.reply(due.peer, .report(report())))
+            } else if due.peer != promisee {
+                actions.append(.reply(due.peer, .refused(.staleEpoch(promised))))
+            }
         }
     }
 
@@ -80,6 +88,6 @@ extension SegmentMachine {
         let headers = chain.suffix(from: count).filter(isDurable) + loose.filter(isDurable)
         return SegmentReport(
             promised: promised, claimant: claimant, tenure: tenure, knownVDL: knownVDL, complete: complete, tail: tail,
-            headers: headers.map(\.header))
+            headers: headers.map(\.header), lost: lost.filter { $0.end > complete })
     }
 }

@@ -14,16 +14,20 @@ extension SegmentMachine {
     }
 
     mutating func append(
-        _ header: BatchHeader, vdl: LSN, under epoch: MembershipEpoch, from peer: Peer, into actions: inout [SegmentAction]
+        _ header: BatchHeader, vdl: LSN, under epoch: MembershipEpoch, from peer: Peer,
+        into actions: inout [SegmentAction]
     ) {
         if header.epoch != tenure.epoch || header.epoch != promised || epoch != tenure.membership.epoch || !isMember {
-            if let refusal = refusal(of: header.epoch, under: epoch) { return actions.append(.reply(peer, .refused(refusal))) }
+            if let refusal = refusal(of: header.epoch, under: epoch) {
+                return actions.append(.reply(peer, .refused(refusal)))
+            }
         }
         writer = (peer, header.epoch)
         learn(vdl: vdl, under: header.epoch)
         switch store(header, into: &actions) {
         case .underWay(let token):
-            unacknowledged = min(unacknowledged?.lowerBound ?? token, token)...max(unacknowledged?.upperBound ?? token, token)
+            unacknowledged =
+                min(unacknowledged?.lowerBound ?? token, token)...max(unacknowledged?.upperBound ?? token, token)
             if !rules.acknowledgeAfterFlush {
                 actions.append(.reply(peer, .acknowledged(epoch: header.epoch, scl: chainEnd)))
             }
@@ -52,7 +56,8 @@ extension SegmentMachine {
         actions.append(.reply(peer, .acknowledged(epoch: epoch, scl: scl)))
     }
 
-    mutating func push(_ header: BatchHeader, epoch: VolumeEpoch, from peer: Peer, into actions: inout [SegmentAction]) {
+    mutating func push(_ header: BatchHeader, epoch: VolumeEpoch, from peer: Peer, into actions: inout [SegmentAction])
+    {
         // An acknowledged repair must be visible to every later claim, so it must come before any later promise.
         guard epoch >= promised || !rules.fenceRepairs else {
             return actions.append(.reply(peer, .refused(.staleEpoch(promised))))
@@ -84,17 +89,21 @@ extension SegmentMachine {
     // MARK: - The store
 
     /// Takes a part into the chain or beside it. In order: O(1).
-    mutating func store(_ header: BatchHeader, into actions: inout [SegmentAction]) -> Taken {
+    /// - Parameter isOnDisk: at start-up, when the part comes from the journal and is not written again
+    mutating func store(
+        _ header: BatchHeader, isOnDisk: Bool = false, into actions: inout [SegmentAction]
+    ) -> Taken {
         guard header.group == group, header.volume == volume, header.start < header.end, header.previous < header.end
         else { return .refused }
         if header.end <= floor.lsn { return .durable }
         if header.epoch < tenure.epoch, isAnnulled(header) { return .refused }
         let end = chainEnd
         if header.previous == end {
-            persist(.batch(header, vdl: knownVDL), into: &actions)
-            chain.append(Entry(header: header, token: lastToken))
+            let token = isOnDisk ? 0 : persist(.batch(header, vdl: knownVDL), into: &actions)
+            if !lost.isEmpty { lost.removeAll { $0.end == header.end } }
+            chain.append(Entry(header: header, token: token))
             if !loose.isEmpty { absorb(into: &actions) }
-            return .underWay(lastToken)
+            return .underWay(token)
         }
         if header.end <= end {
             let index = chain.partition { $0.header.end < header.end }
@@ -107,9 +116,10 @@ extension SegmentMachine {
         if index < loose.count, loose[index].header.end == header.end {
             return isDurable(loose[index]) ? .durable : .underWay(loose[index].token)
         }
-        persist(.batch(header, vdl: knownVDL), into: &actions)
-        loose.insert(Entry(header: header, token: lastToken), at: index)
-        return .underWay(lastToken)
+        let token = isOnDisk ? 0 : persist(.batch(header, vdl: knownVDL), into: &actions)
+        if !lost.isEmpty { lost.removeAll { $0.end == header.end } }
+        loose.insert(Entry(header: header, token: token), at: index)
+        return .underWay(token)
     }
 
     func isAnnulled(_ header: BatchHeader) -> Bool {
@@ -143,6 +153,7 @@ extension SegmentMachine {
 
     /// Cuts out of the chain and of the loose parts whatever the tenure annuls; what stood behind a cut becomes loose.
     mutating func annul(into actions: inout [SegmentAction]) {
+        lost.removeAll(where: isAnnulled)
         rearrange(into: &actions) { [tenure, rules] in
             !(rules.truncateOnTakeover && tenure.annuls(epoch: $0.epoch, end: $0.end))
         }

@@ -28,6 +28,8 @@ package struct SegmentMachine: Sendable {
 
     package internal(set) var promised = VolumeEpoch.none
     var claimant: UInt64 = 0
+    /// Who was promised it, as long as we remember.
+    var promisee: Peer?
     package internal(set) var tenure = Tenure(membership: Membership(epoch: MembershipEpoch(0), sets: []), revision: 0)
     package internal(set) var knownVDL = LSN.zero
     package internal(set) var floor = Floor()
@@ -36,6 +38,9 @@ package struct SegmentMachine: Sendable {
     /// How many of the chain's entries, from its start, are on disk.
     var durableCount = 0
     var loose: [Entry] = []
+    /// Parts that were on this disk and cannot be read any more. They may have been acknowledged, so their place is not
+    /// simply empty: a takeover is told (Alagappan et al., "Protocol-Aware Recovery for Consensus-Based Storage", FAST 2018).
+    package internal(set) var lost: [BatchHeader] = []
 
     var lastToken: UInt64 = 0
     var flushedToken: UInt64 = 0
@@ -95,7 +100,14 @@ package struct SegmentMachine: Sendable {
     /// Headers of the durable parts that end in (`after`, `upTo`] without a hole, ascending. Cost: their number.
     package func history(after: LSN, upTo: LSN) -> [BatchHeader] {
         let start = chain.partition { $0.header.end <= after }
-        return chain.suffix(from: min(start, durableCount)).prefix { $0.header.end <= upTo && isDurable($0) }.map(\.header)
+        return chain.suffix(from: min(start, durableCount)).prefix { $0.header.end <= upTo && isDurable($0) }.map(
+            \.header)
+    }
+
+    /// Headers of the durable parts above the floor that a read as of `at` has to see, ascending: the last one may end after
+    /// `at`, for an LSN lies within a batch more often than at its end. Cost: their number.
+    package func history(asOf at: LSN) -> [BatchHeader] {
+        chain.suffix(from: 0).prefix(durableCount).prefix { $0.header.start < at && isDurable($0) }.map(\.header)
     }
 
     /// Every part held above the floor, on disk or on its way there: the chain, then those beyond holes.
@@ -125,8 +137,10 @@ package struct SegmentMachine: Sendable {
         }
     }
 
-    mutating func persist(_ record: Durable, into actions: inout [SegmentAction]) {
+    @discardableResult
+    mutating func persist(_ record: Durable, into actions: inout [SegmentAction]) -> UInt64 {
         lastToken += 1
         actions.append(.persist(record, token: lastToken))
+        return lastToken
     }
 }

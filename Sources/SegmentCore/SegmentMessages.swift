@@ -148,10 +148,12 @@ package struct SegmentReport: Hashable, Sendable {
     package var tail: Floor
     /// Headers of all parts on disk that end above `complete`, ascending, whether or not there are holes before them.
     package var headers: [BatchHeader]
+    /// Headers of parts above `complete` that were on disk and cannot be read any more.
+    package var lost: [BatchHeader]
 
     package init(
         promised: VolumeEpoch, claimant: UInt64, tenure: Tenure, knownVDL: LSN, complete: LSN, tail: Floor,
-        headers: [BatchHeader]
+        headers: [BatchHeader], lost: [BatchHeader] = []
     ) {
         self.promised = promised
         self.claimant = claimant
@@ -160,6 +162,7 @@ package struct SegmentReport: Hashable, Sendable {
         self.complete = complete
         self.tail = tail
         self.headers = headers
+        self.lost = lost
     }
 }
 

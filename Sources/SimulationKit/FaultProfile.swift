@@ -28,7 +28,8 @@ struct FaultProfile: Sendable {
     static let mixed = FaultProfile(
         interval: 2000...30000, lost: [0, 10, 100, 400], deaths: 1,
         weights: [
-            (.crash, 14), (.crashZone, 4), (.powerFailure, 3), (.partition, 10), (.split, 7), (.takeOver, 16), (.pause, 5),
+            (.crash, 14), (.crashZone, 4), (.powerFailure, 3), (.partition, 10), (.split, 7), (.takeOver, 16),
+            (.pause, 5),
             (.rot, 10), (.loseDisk, 5), (.fillDisk, 5), (.slowDown, 5), (.changeMembers, 8), (.grow, 8),
         ])
 

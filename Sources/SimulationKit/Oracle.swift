@@ -100,14 +100,17 @@ final class Oracle {
     ) {
         guard upTo <= end else { return fail("\(node)/\(group) calls \(upTo) durable, the history ends at \(end)") }
         let known = Int(group.value) < parts.count ? parts[Int(group.value)] : []
-        let expected = known[position(after: after, in: known) { $0.header.end }..<position(after: upTo, in: known) { $0.header.end }]
+        let expected = known[
+            position(after: after, in: known) { $0.header.end }..<position(after: upTo, in: known) { $0.header.end }]
         guard found.count == expected.count else {
             return fail(
                 "\(node)/\(group) has \(found.count) parts in (\(after), \(upTo)], the history \(expected.count)")
         }
         for (part, expected) in zip(found, expected) {
             guard part.header == expected.header else {
-                return fail("\(node)/\(group) shows a part ending at \(part.header.end) of \(part.header.epoch) that is not history")
+                return fail(
+                    "\(node)/\(group) shows a part ending at \(part.header.end) of \(part.header.epoch) that is not history"
+                )
             }
             guard part.payload == expected.payload || !isReadable(part.header.end) else {
                 return fail("\(node)/\(group) has other bytes at \(part.header.end)")

@@ -44,6 +44,8 @@ final class SimulatedDriver {
     /// Members that answered that they have no such segment.
     var forgetful: [(group: GroupID, node: NodeID)] = []
     var attempts = 0
+    /// What its recovery could not find.
+    var obstacle: RecoveryObstacle?
     /// Where its first batch starts, and the end of the batch before that.
     var firstStart = LSN.zero
     var firstPast = LSN.zero

@@ -58,13 +58,18 @@ final class SimulatedSegment {
     /// A new machine from what is on the disk.
     func restart() {
         machine = SegmentMachine(volume: volume, group: group, node: node, rules: rules)
-        journal.removeAll { $0.isRotten }
         rotten.removeAll()
         flushed = journal.count
         flushing = flushed
         payloads.removeAll(keepingCapacity: true)
         for record in journal {
-            if case .batch(let header, _) = record.record { payloads[header.end] = record.payload }
+            if case .batch(let header, _) = record.record {
+                guard !record.isRotten else {
+                    machine.replayUnreadable(header)
+                    continue
+                }
+                payloads[header.end] = record.payload
+            }
             machine.replay(record.record)
         }
         checked = .zero
@@ -88,14 +93,6 @@ final class SimulatedSegment {
     /// A part turned out to be unreadable.
     func lose(_ end: LSN, into actions: inout [SegmentAction]) {
         rotten.removeAll { $0 == end }
-        // Only what is on the disk rots.
-        let before = journal.count
-        journal.removeAll { record in
-            guard record.isRotten, case .batch(let header, _) = record.record else { return false }
-            return header.end == end
-        }
-        flushed -= before - journal.count
-        flushing -= before - journal.count
         payloads[end] = nil
         machine.corrupted(end: end, into: &actions)
     }
@@ -106,7 +103,7 @@ final class SimulatedSegment {
         let floor = machine.floor.lsn
         let parts = journal.filter { record in
             guard case .batch(let header, _) = record.record else { return false }
-            return header.end > floor && payloads[header.end] != nil
+            return header.end > floor && (record.isRotten ? machine.lost.contains(header) : payloads[header.end] != nil)
         }
         journal = machine.checkpoint.map { Record(record: $0, token: 0, payload: 0) } + parts
         flushed = journal.count

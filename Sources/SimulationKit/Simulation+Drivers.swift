@@ -27,7 +27,8 @@ extension Simulation {
         var hints = placements
         if driver.attempts > 2 { hints = [GroupPlacement(group: .namespace, nodes: nodes.map(\.id))] }
         var recovery = RecoveryMachine(
-            volume: Self.volume, epoch: epoch, claimant: random.next(), lal: Self.lal, hints: hints, rules: options.rules)
+            volume: Self.volume, epoch: epoch, claimant: random.next(), lal: Self.lal, hints: hints,
+            rules: options.rules)
         let actions = recovery.start()
         driver.recovery = recovery
         driver.hasDecided = false
@@ -57,6 +58,7 @@ extension Simulation {
             case .release(let group, let header): driver.pulled[group]?[header.end] = nil
             case .blocked(let obstacle):
                 totals.blocked += 1
+                driver.obstacle = obstacle
                 note("driver \(driver.id) \(driver.epoch) is blocked: \(obstacle)")
             case .ready(let volume): begin(driver, volume)
             case .lost(let epoch): lost(driver, to: epoch)
@@ -96,7 +98,9 @@ extension Simulation {
 
     // MARK: - Messages
 
-    private func send(_ message: SegmentMessage, to node: NodeID, _ group: GroupID, by driver: SimulatedDriver, payload: UInt64) {
+    private func send(
+        _ message: SegmentMessage, to node: NodeID, _ group: GroupID, by driver: SimulatedDriver, payload: UInt64
+    ) {
         guard let index = index(of: node) else { return }
         send(
             .toSegment(group, message, payload: payload, from: .driver(UInt64(driver.id))), node: index,
@@ -104,14 +108,16 @@ extension Simulation {
     }
 
     func deliver(
-        _ reply: SegmentReply, to driver: SimulatedDriver, _ group: GroupID, from node: NodeID, payload: UInt64, parcel: Parcel
+        _ reply: SegmentReply, to driver: SimulatedDriver, _ group: GroupID, from node: NodeID, payload: UInt64,
+        parcel: Parcel
     ) {
         guard !driver.isStopped else { return }
         if driver.pausedUntil > now {
             // It wakes as a zombie and finds its mail.
             guard let index = index(of: node) else { return }
             return queue.schedule(
-                .deliver(parcel, node: index, disk: nodes[index].disk), at: driver.pausedUntil + UInt64(random.pick(1...300)))
+                .deliver(parcel, node: index, disk: nodes[index].disk),
+                at: driver.pausedUntil + UInt64(random.pick(1...300)))
         }
         mix(7, UInt64(driver.id) << 16 ^ UInt64(node.value))
         if driver.recovery != nil {
@@ -156,7 +162,8 @@ extension Simulation {
         let end = writer.end.advanced(by: bytes)
         let parts = groups.map { group in
             let header = BatchHeader(
-                volume: Self.volume, group: group, epoch: writer.epoch, membershipEpoch: MembershipEpoch(0), start: .zero,
+                volume: Self.volume, group: group, epoch: writer.epoch, membershipEpoch: MembershipEpoch(0),
+                start: .zero,
                 end: end, previous: .zero)
             return BatchPart(
                 group: group, payloadBytes: UInt32(bytes), payloadCRC: UInt32(truncatingIfNeeded: payload(of: header)))
@@ -166,7 +173,8 @@ extension Simulation {
         batchesMade += 1
         oracle.made(
             .init(
-                epoch: driver.epoch, end: end, past: past, parts: headers.map { .init(header: $0, payload: payload(of: $0)) }))
+                epoch: driver.epoch, end: end, past: past,
+                parts: headers.map { .init(header: $0, payload: payload(of: $0)) }))
         for header in headers {
             guard let membership = driver.writer?.membership(of: header.group) else { continue }
             for node in membership.nodes { append(header, to: node, by: driver) }
@@ -196,10 +204,13 @@ extension Simulation {
                 if diesMidway(driver, profile.deaths, in: 150) { return }
                 guard let index = index(of: node) else { continue }
                 send(
-                    .create(group, tenure, from: .driver(UInt64(driver.id))), node: index, from: slot(ofDriver: driver.id),
+                    .create(group, tenure, from: .driver(UInt64(driver.id))), node: index,
+                    from: slot(ofDriver: driver.id),
                     to: index)
             case .resend(let group, let node):
-                for header in driver.writer?.undurable(group: group, node: node) ?? [] { append(header, to: node, by: driver) }
+                for header in driver.writer?.undurable(group: group, node: node) ?? [] {
+                    append(header, to: node, by: driver)
+                }
             case .opened(let group):
                 totals.groups += 1
                 note("driver \(driver.id) opens \(group)")
@@ -250,7 +261,9 @@ extension Simulation {
     private func care(for group: GroupID, _ driver: SimulatedDriver) {
         guard let sets = driver.writer?.membership(of: group)?.sets else { return }
         if sets.count == 2 {
-            let isNewLost = driver.forgetful.contains { $0.group == group && !sets[0].contains($0.node) && sets[1].contains($0.node) }
+            let isNewLost = driver.forgetful.contains {
+                $0.group == group && !sets[0].contains($0.node) && sets[1].contains($0.node)
+            }
             if isNewLost, random.chance(1, in: 8), let actions = driver.writer?.reverse(group: group) {
                 driver.forgetful.removeAll { $0.group == group }
                 perform(actions, of: driver)

@@ -21,7 +21,10 @@ extension Simulation {
         guard oracle.end > before else {
             if !isBroken {
                 describe()
-                oracle.fail("no batch became durable in \(Self.patience / 1_000_000) s without faults")
+                let obstacle = wanted.flatMap { drivers[$0].recovery == nil ? nil : drivers[$0].obstacle }
+                oracle.fail(
+                    "no batch became durable in \(Self.patience / 1_000_000) s without faults"
+                        + (obstacle.map { ", \($0)" } ?? ""))
             }
             return
         }
@@ -51,7 +54,9 @@ extension Simulation {
     private var divergence: String {
         guard let wanted, let writer = drivers[wanted].writer, !drivers[wanted].isStopped else { return "no writer" }
         // A writer that has appended nothing yet stands at its start, above the last batch.
-        guard writer.vdl == writer.end || writer.end == drivers[wanted].firstStart, writer.vdl == oracle.end else { return "writer at \(writer.vdl) of \(writer.end)" }
+        guard writer.vdl == writer.end || writer.end == drivers[wanted].firstStart, writer.vdl == oracle.end else {
+            return "writer at \(writer.vdl) of \(writer.end)"
+        }
         for group in writer.openGroups {
             guard let membership = writer.membership(of: group), membership.sets.count == 1 else {
                 return "\(group)'s members are still changing: \(writer.membership(of: group)?.sets ?? [])"
@@ -63,7 +68,8 @@ extension Simulation {
                 }
                 let machine = segment.machine
                 guard machine.scl == oracle.end(of: group), machine.knownVDL == oracle.end else {
-                    return "\(node)/\(group): SCL \(machine.scl) of \(oracle.end(of: group)), VDL \(machine.knownVDL) of \(oracle.end)"
+                    return
+                        "\(node)/\(group): SCL \(machine.scl) of \(oracle.end(of: group)), VDL \(machine.knownVDL) of \(oracle.end)"
                 }
                 guard !machine.hasHoles, segment.checked == machine.complete else {
                     return "\(node)/\(group) holds parts beside the history"

@@ -72,7 +72,9 @@ extension Simulation {
         var side = Array(repeating: false, count: blocked.count)
         side[old] = true
         for node in nodes.indices where random.chance(size, in: 6) { side[node] = true }
-        for from in blocked.indices { for to in blocked.indices where side[from] != side[to] { blocked[from][to] = true } }
+        for from in blocked.indices {
+            for to in blocked.indices where side[from] != side[to] { blocked[from][to] = true }
+        }
         note("split, \(nodes.indices.filter { side[$0] }.map { nodes[$0].id }) stay with driver \(wanted)")
         spawn()
     }
@@ -193,7 +195,9 @@ extension Simulation {
             guard surviving.count >= Membership.writeQuorum else { return false }
             // A part beyond the history has been acknowledged by few: the writer's count is not known here.
             for end in ends where end <= oracle.end {
-                guard surviving.filter({ has(end, $0) }).count > surviving.count - Membership.writeQuorum else { return false }
+                guard surviving.filter({ has(end, $0) }).count > surviving.count - Membership.writeQuorum else {
+                    return false
+                }
             }
         }
         return true
@@ -217,7 +221,9 @@ extension Simulation {
     private func loseDisk() {
         let index = random.pick(0...(nodes.count - 1))
         for place in 0..<Self.groupsMax where nodes[index].segments[place] != nil {
-            guard survives(GroupID(UInt32(place)), only: nil, without: index, rottenAt: nil), rots.isEmpty else { return }
+            guard survives(GroupID(UInt32(place)), only: nil, without: index, rottenAt: nil), rots.isEmpty else {
+                return
+            }
         }
         destroy(index)
         // The next thing to fail is what the lost copies were a spare for.
@@ -268,7 +274,9 @@ extension Simulation {
             let left = random.pick(0...2)
             members += (0..<3).filter { $0 != left }.map { nodes[zone * 3 + $0].id }
         }
-        if let actions = drivers[wanted].writer?.createGroup(next, nodes: members) { perform(actions, of: drivers[wanted]) }
+        if let actions = drivers[wanted].writer?.createGroup(next, nodes: members) {
+            perform(actions, of: drivers[wanted])
+        }
     }
 
     // MARK: - Beyond the promise
@@ -300,7 +308,8 @@ extension Simulation {
             for node in nodes {
                 for segment in node.segments.compactMap({ $0 }) {
                     for place in segment.journal.indices.prefix(segment.flushed) {
-                        guard case .batch(let header, _) = segment.journal[place].record, header.end.advanced(by: 1500) > last,
+                        guard case .batch(let header, _) = segment.journal[place].record,
+                            header.end.advanced(by: 1500) > last,
                             header.end <= segment.machine.knownVDL, random.chance(4, in: 5)
                         else { continue }
                         spoil(segment, at: place)

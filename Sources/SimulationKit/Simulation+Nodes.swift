@@ -7,7 +7,8 @@ internal import VolumeModel
 extension Simulation {
     /// The bytes that belong to a part.
     func payload(of header: BatchHeader) -> UInt64 {
-        SimulationRandom.mixed(header.end.value ^ UInt64(header.group.value) << 48 ^ UInt64(header.epoch.value) << 56 ^ seed)
+        SimulationRandom.mixed(
+            header.end.value ^ UInt64(header.group.value) << 48 ^ UInt64(header.epoch.value) << 56 ^ seed)
     }
 
     func deliver(_ message: SegmentMessage, to index: Int, _ group: GroupID, payload: UInt64, from peer: Peer) {
@@ -27,7 +28,6 @@ extension Simulation {
         var actions: [SegmentAction] = []
         swap(&actions, &self.actions)
         segment.machine.receive(message, from: peer, into: &actions)
-        if isHealed, nodes[index].id.description == "b1", now > 33_900_000 { note("DBG \(message) -> \(actions) j \(segment.journal.count) \(segment.flushed) \(segment.flushing) \(nodes[index].isFlushing)") }
         perform(&actions, of: segment, at: index, payload: payload)
         swap(&actions, &self.actions)
     }
@@ -61,7 +61,8 @@ extension Simulation {
             case .persist(let record, let token):
                 segment.persist(record, token: token, payload: payload)
                 wantFlush(index)
-            case .reply(.driver(let id), let reply): self.reply(reply, to: Int(id), segment.group, from: index, payload: 0)
+            case .reply(.driver(let id), let reply):
+                self.reply(reply, to: Int(id), segment.group, from: index, payload: 0)
             case .reply(.node, _): break
             case .send(let peer, let message): gossip(message, payload: 0, segment.group, from: index, to: peer)
             case .sendBatch(let peer, let header):
@@ -131,7 +132,8 @@ extension Simulation {
         node.isFlushWanted = false
         for segment in node.segments.compactMap({ $0 }) { segment.flushing = segment.journal.count }
         let slow = !isHealed && random.chance(1, in: 60) ? random.pick(2000...30000) : random.pick(100...node.flushTime)
-        queue.schedule(.flushed(node: index, life: node.life), at: max(now, isHealed ? 0 : node.fullUntil) + UInt64(slow))
+        queue.schedule(
+            .flushed(node: index, life: node.life), at: max(now, isHealed ? 0 : node.fullUntil) + UInt64(slow))
     }
 
     func flushEnded(_ index: Int, _ life: Int) {
@@ -187,7 +189,8 @@ extension Simulation {
 
     func copySnapshot(_ index: Int, _ life: Int, _ group: GroupID, _ source: Int) {
         let place = Int(group.value)
-        guard nodes[index].life == life, nodes[index].isUp, nodes[source].isUp, let segment = nodes[index].segments[place],
+        guard nodes[index].life == life, nodes[index].isUp, nodes[source].isUp,
+            let segment = nodes[index].segments[place],
             let origin = nodes[source].segments[place]
         else { return }
         var actions: [SegmentAction] = []

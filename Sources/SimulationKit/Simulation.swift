@@ -65,8 +65,11 @@ package final class Simulation {
         result.digest = simulation.digest
         result.totals = simulation.totals
         result.trace = simulation.trace
-        result.isRefused = options.beyondPromise && simulation.isBroken && simulation.wanted.map {
-            simulation.drivers[$0].writer == nil } ?? true
+        result.isRefused =
+            options.beyondPromise && simulation.isBroken
+            && simulation.wanted.map {
+                simulation.drivers[$0].writer == nil
+            } ?? true
         return result
     }
 
@@ -105,7 +108,8 @@ package final class Simulation {
 
     private func run() {
         let limit: UInt64 = 4_000_000
-        while oracle.violation == nil, now < limit, batchesMade < options.batches || totals.takeovers < 2 || needsBreak {
+        while oracle.violation == nil, now < limit, batchesMade < options.batches || totals.takeovers < 2 || needsBreak
+        {
             guard step(), !isBroken || now < brokenAt + 500_000 else { break }
         }
         if oracle.violation == nil { conclude() }

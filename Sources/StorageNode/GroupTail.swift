@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Keyring
-internal import LayerCore
+package import LayerCore
 package import NIOCore
 internal import SegmentCore
 internal import Synchronization
@@ -12,7 +12,7 @@ package import VolumeModel
 /// Each node has its own copy in the journal and keeps its own account of what it holds (`SegmentMachine`); in memory one
 /// copy of the bytes serves them all. Sealed payloads are kept as received, opened ones from the first time that a read
 /// or a layer needs them. Thread-safe.
-final class GroupTail: Sendable {
+package final class GroupTail: Sendable {
     private struct State {
         /// Sealed payloads by the end of their part.
         var sealed: [UInt64: (header: BatchHeader, payload: ByteBuffer)] = [:]
@@ -29,7 +29,7 @@ final class GroupTail: Sendable {
     let volume: VolumeID
     let group: GroupID
 
-    init(volume: VolumeID, group: GroupID, sealer: Sealer) {
+    package init(volume: VolumeID, group: GroupID, sealer: Sealer) {
         self.volume = volume
         self.group = group
         self.sealer = sealer
@@ -38,7 +38,7 @@ final class GroupTail: Sendable {
     /// Sealed bytes held.
     var bytes: Int { state.withLock { $0.bytes } }
 
-    func add(_ header: BatchHeader, _ payload: ByteBuffer) {
+    package func add(_ header: BatchHeader, _ payload: ByteBuffer) {
         state.withLock { state in
             if state.sealed.updateValue((header, payload), forKey: header.end.value) == nil {
                 state.bytes += payload.readableBytes
@@ -46,7 +46,7 @@ final class GroupTail: Sendable {
         }
     }
 
-    func payload(_ header: BatchHeader) -> ByteBuffer? {
+    package func payload(_ header: BatchHeader) -> ByteBuffer? {
         state.withLock { state in
             guard let found = state.sealed[header.end.value], found.header == header else { return nil }
             return found.payload
@@ -64,7 +64,7 @@ final class GroupTail: Sendable {
     }
 
     /// Forgets what every node of the host has in layers.
-    func drop(upTo lsn: LSN) {
+    package func drop(upTo lsn: LSN) {
         state.withLock { state in
             for (end, part) in state.sealed where end <= lsn.value {
                 state.sealed[end] = nil
@@ -72,6 +72,8 @@ final class GroupTail: Sendable {
                 state.bytes -= part.payload.readableBytes
             }
             state.index.drop(through: lsn)
+            // A node that was down may come back with a floor below this; it starts the index over.
+            state.indexedFrom = max(state.indexedFrom, lsn)
         }
     }
 
@@ -88,29 +90,39 @@ final class GroupTail: Sendable {
 
     /// An index of the given durable parts, at least. It may hold later ones too; readers say up to where they look.
     ///
+    /// The nodes of a host share the index though their layers reach to different LSNs. It has no gap, so it is made anew for
+    /// a node whose parts do not join on to what is indexed.
+    ///
     /// - Parameters:
     ///   - history: durable parts in order, as one node holds them
-    ///   - floor: where that node's history starts; an index that starts later is made anew
+    ///   - floor: where that node's history starts
     /// - Throws: if a part cannot be opened
-    func index(covering history: [BatchHeader], from floor: LSN) throws(StorageFailure) -> TailIndex {
-        state.withLock { state in
-            if floor < state.indexedFrom || state.indexed == .zero {
-                state.index = TailIndex()
-                state.indexedFrom = floor
-                state.indexed = floor
+    package func index(covering history: [BatchHeader], from floor: LSN) throws(StorageFailure) -> TailIndex {
+        while true {
+            let (index, indexed) = state.withLock { state in
+                if floor < state.indexedFrom || floor > state.indexed {
+                    state.index = TailIndex()
+                    state.indexedFrom = floor
+                    state.indexed = floor
+                }
+                return (state.index, state.indexed)
             }
+            var isCurrent = true
+            for header in history where header.end > indexed && isCurrent {
+                guard let plain = open(header) else {
+                    throw StorageFailure("open a log part of \(volume) \(group) at \(header.end)", path: "memory", errno: 5)
+                }
+                isCurrent = state.withLock { state in
+                    // Another reader may have started over from a lower floor.
+                    guard state.index === index else { return false }
+                    guard header.end > state.indexed else { return true }
+                    _ = index.append(header, plain)
+                    state.indexed = header.end
+                    return true
+                }
+            }
+            if isCurrent { return index }
         }
-        for header in history where header.end > state.withLock({ $0.indexed }) {
-            guard let plain = open(header) else {
-                throw StorageFailure("open a log part of \(volume) \(group) at \(header.end)", path: "memory", errno: 5)
-            }
-            state.withLock { state in
-                guard header.end > state.indexed else { return }
-                _ = state.index.append(header, plain)
-                state.indexed = header.end
-            }
-        }
-        return state.withLock { $0.index }
     }
 }
 

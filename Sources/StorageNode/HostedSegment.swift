@@ -6,14 +6,21 @@ internal import SegmentCore
 internal import VolumeModel
 
 /// A segment with its disk: the machine, the layers, and the group's shared tail.
-struct HostedSegment {
+///
+/// A class, so that looking a segment up copies no machine. `layers` and `tail` are thread-safe by themselves; the variables
+/// are read and written under the host's state lock only, which is what makes it sendable.
+final class HostedSegment: @unchecked Sendable {
     var machine: SegmentMachine
     let layers: LayerStore
     let tail: GroupTail
     /// A snapshot is being copied from a peer.
     var isCopying = false
-    /// Layers are being cut or merged.
-    var isLayering = false
+
+    init(machine: SegmentMachine, layers: LayerStore, tail: GroupTail) {
+        self.machine = machine
+        self.layers = layers
+        self.tail = tail
+    }
 }
 
 /// What the host owes others once the lock is released.

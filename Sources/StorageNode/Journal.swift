@@ -30,6 +30,8 @@ package final class Journal {
     /// For every live file but the current one, the highest batch end of each segment in it.
     private var older: [(sequence: UInt64, ends: [SegmentID: LSN])] = []
     private var currentEnds: [SegmentID: LSN] = [:]
+    /// Counts appends, each of which is one flush.
+    private var appends: UInt8 = 0
     private let spares: SpareFiles
 
     package private(set) var flushes: UInt64 = 0
@@ -50,11 +52,23 @@ package final class Journal {
     /// What a replay met besides entries.
     package struct ReplayReport: Sendable {
         package var entries = 0
-        package var damaged: [SegmentID] = []
+        /// Batches that had been flushed, for something was appended after them, and that cannot be read any more.
+        package var lost: [(segment: SegmentID, header: BatchHeader)] = []
+        /// Unreadable batches of the last append: its flush need not have ended, so nobody was told of them.
+        fileprivate var torn: [DamagedEntry] = []
+    }
+
+    fileprivate struct DamagedEntry {
+        var segment: SegmentID
+        var header: BatchHeader
+        var append: UInt8
+        var path: String
+        var offset: Int
     }
 
     /// Hands every sound entry to `body`, oldest file first. Damage in the middle of a file is skipped; what it held is
-    /// missing from the chain and comes back by gossip.
+    /// missing from the chain and comes back by gossip. What the last append has left torn is erased: once something
+    /// follows it, it would look as if it had been flushed.
     package func replay(_ body: (JournalEntry) -> Void) throws(StorageFailure) -> ReplayReport {
         older = []
         let report = try scan { entry in
@@ -64,7 +78,17 @@ package final class Journal {
             older.append((sequence, ends))
             self.sequence = max(self.sequence, sequence)
         }
+        for entry in report.torn { try erase(entry) }
         return report
+    }
+
+    private func erase(_ entry: DamagedEntry) throws(StorageFailure) {
+        let fd = open(entry.path, O_WRONLY | O_CLOEXEC)
+        guard fd >= 0 else { throw StorageFailure("open", path: entry.path, errno: errno) }
+        defer { close(fd) }
+        var failure = write(fd, [ByteBuffer(repeating: 0, count: JournalEntry.alignment)], at: entry.offset)
+        if failure == 0 { failure = fdatasync(fd) == 0 ? 0 : errno }
+        guard failure == 0 else { throw StorageFailure("erase a torn entry", path: entry.path, errno: failure) }
     }
 
     /// Hands every sound entry to `body` and changes nothing: for a node that starts again while others run.
@@ -84,16 +108,22 @@ package final class Journal {
             var last = at
             while at + JournalEntry.frontBytes <= content.writerIndex {
                 switch JournalEntry.parse(content, at: at, sequence: sequence) {
-                case .entry(let entry, let next):
+                case .entry(let entry, let append, let next):
                     report.entries += 1
+                    report.torn.removeAll { damaged in
+                        guard damaged.append != append || damaged.path != path else { return false }
+                        report.lost.append((damaged.segment, damaged.header))
+                        return true
+                    }
                     if case .batch(let header, _) = entry.record {
                         ends[entry.segment] = max(ends[entry.segment] ?? .zero, header.end)
                     }
                     body((sequence, entry))
                     at = next
                     last = next
-                case .damaged(let segment, let next):
-                    report.damaged.append(segment)
+                case .damaged(let segment, let header, let append, let next):
+                    report.torn.append(
+                        DamagedEntry(segment: segment, header: header, append: append, path: path, offset: at))
                     at = next
                 case .nothing:
                     // A torn tail, or damage with sound entries after it: look for the next entry, but not past a
@@ -150,12 +180,13 @@ package final class Journal {
 
     private func appendUnflushed(_ entries: [JournalEntry]) -> Int32 {
         fronts.clear()
+        appends &+= 1
         var bounds: [(front: Range<Int>, padding: Int)] = []
         bounds.reserveCapacity(entries.count)
         var position = offset
         for entry in entries {
             let start = fronts.writerIndex
-            entry.writeFront(to: &fronts, sequence: sequence)
+            entry.writeFront(to: &fronts, sequence: sequence, append: appends)
             let end = fronts.writerIndex
             let length = end - start + (entry.payload?.readableBytes ?? 0)
             let padding = (JournalEntry.alignment - length % JournalEntry.alignment) % JournalEntry.alignment

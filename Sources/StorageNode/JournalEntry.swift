@@ -38,7 +38,7 @@ package struct SegmentID: Hashable, Comparable, Sendable, CustomStringConvertibl
 /// | 32 | 4 | group |
 /// | 36 | 2 | node |
 /// | 38 | 1 | kind: 1 batch, 2 epoch, 3 truncation, 4 membership, 5 floor |
-/// | 39 | 1 | zero |
+/// | 39 | 1 | number of the append (mod 256): entries of one append share a flush, so an entry of a later one shows that it was done |
 /// | 40 | | body by kind |
 ///
 /// Little-endian; entries start at multiples of 8 bytes.
@@ -61,11 +61,11 @@ package struct JournalEntry: Sendable {
     }
 
     /// Appends everything but the payload and the padding after it.
-    func writeFront(to buffer: inout ByteBuffer, sequence: UInt64) {
+    func writeFront(to buffer: inout ByteBuffer, sequence: UInt64, append: UInt8) {
         let start = buffer.writerIndex
         buffer.writeMultipleIntegers(
             Self.magic, UInt32(0), sequence, UInt32(0), UInt32(payload?.readableBytes ?? 0), segment.volume.value,
-            segment.group.value, segment.node.value, record.kind, UInt8(0), endianness: .little)
+            segment.group.value, segment.node.value, record.kind, append, endianness: .little)
         record.writeBody(to: &buffer)
         let length = buffer.writerIndex - start
         buffer.setInteger(UInt32(length), at: start + 16, endianness: .little)
@@ -88,10 +88,10 @@ package struct JournalEntry: Sendable {
     }
 
     enum Parsed {
-        /// A whole entry and the offset after it.
-        case entry(JournalEntry, next: Int)
+        /// A whole entry, the number of its append, and the offset after it.
+        case entry(JournalEntry, append: UInt8, next: Int)
         /// The front is sound but the payload is not: this batch is lost here; the scan goes on at `next`.
-        case damaged(SegmentID, next: Int)
+        case damaged(SegmentID, BatchHeader, append: UInt8, next: Int)
         /// No entry of this sequence starts here.
         case nothing
     }
@@ -99,7 +99,7 @@ package struct JournalEntry: Sendable {
     /// Looks at one place of a journal file.
     static func parse(_ file: ByteBuffer, at offset: Int, sequence: UInt64) -> Parsed {
         guard
-            let (magic, crc, found, frontLength, payloadLength, volume, group, node, kind, _) =
+            let (magic, crc, found, frontLength, payloadLength, volume, group, node, kind, append) =
                 file.getMultipleIntegers(
                     at: offset, endianness: .little,
                     as: (UInt32, UInt32, UInt64, UInt32, UInt32, UInt64, UInt32, UInt16, UInt8, UInt8).self),
@@ -115,12 +115,12 @@ package struct JournalEntry: Sendable {
         body.moveReaderIndex(forwardBy: frontBytes)
         guard let record = Durable(kind: kind, readingFrom: &body) else { return .nothing }
         guard case .batch(let header, _) = record else {
-            return .entry(JournalEntry(segment: segment, record: record), next: next)
+            return .entry(JournalEntry(segment: segment, record: record), append: append, next: next)
         }
         guard let payload = file.getSlice(at: offset + Int(frontLength), length: Int(payloadLength)),
             payload.checksum == header.payloadCRC
-        else { return .damaged(segment, next: next) }
-        return .entry(JournalEntry(segment: segment, record: record, payload: payload), next: next)
+        else { return .damaged(segment, header, append: append, next: next) }
+        return .entry(JournalEntry(segment: segment, record: record, payload: payload), append: append, next: next)
     }
 }
 

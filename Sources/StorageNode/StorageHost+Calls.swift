@@ -56,8 +56,7 @@ extension StorageHost {
                 throw CallFailure("\(id) is complete to \(segment.machine.scl) only, not to \(complete)")
             }
             return (
-                segment.layers, segment.tail, segment.machine.history(after: segment.machine.floor.lsn, upTo: at),
-                segment.machine.floor.lsn
+                segment.layers, segment.tail, segment.machine.history(asOf: at), segment.machine.floor.lsn
             )
         }
         return (layers, try tail.index(covering: history, from: floor))

@@ -39,9 +39,10 @@ extension StorageHost {
     }
 
     private func copySegment(_ id: SegmentID, from node: NodeID) throws {
-        guard let segment = state.withLock({ $0.segments[id] }) else { return }
+        guard let (segment, own) = state.withLock({ state in state.segments[id].map { ($0, $0.machine.floor.lsn) } })
+        else { return }
         var answer = try ask(
-            .layers(volume: id.volume, group: id.group, node: node, atLeast: segment.machine.floor.lsn), of: node)
+            .layers(volume: id.volume, group: id.group, node: node, atLeast: own), of: node)
         guard let copy: UInt64 = answer.readLittle(), let floor = Floor(readingFrom: &answer) else {
             throw CallFailure("the peer's answer is malformed")
         }

@@ -50,7 +50,8 @@ extension StorageHost {
             settle()
         }
         try device.withLock { device throws(StorageFailure) in
-            _ = try device.journal.scan { entry in if entry.segment.node == node { replay(entry) } }
+            let report = try device.journal.scan { entry in if entry.segment.node == node { replay(entry) } }
+            note(lost: report.lost.filter { $0.segment.node == node })
         }
     }
 

@@ -23,12 +23,15 @@ extension StorageHost {
             var total = 0
             var worked = false
             let isJournalLong = device.withLock { $0.journal.files } > Self.journalFilesSoft
+            // Many groups can fill the memory together while none of them has a layer's worth: appenders wait for us then.
+            let held = keys.reduce(0) { sum, key in sum + (state.withLock { $0.tails[key]?.bytes } ?? 0) }
+            let isCrowded = held > configuration.tailBytesMax / 4 * 3
             for key in keys {
                 guard let tail = state.withLock({ $0.tails[key] }) else { continue }
                 let bytes = tail.bytes
                 total += bytes
                 tailBytes.store(total, ordering: .relaxed)
-                guard bytes >= configuration.layerBytes || (isJournalLong && bytes > 0) else { continue }
+                guard bytes >= configuration.layerBytes || ((isJournalLong || isCrowded) && bytes > 0) else { continue }
                 if cutLayers(key) { worked = true }
             }
             tailBytes.store(keys.reduce(0) { sum, key in sum + (state.withLock { $0.tails[key]?.bytes } ?? 0) }, ordering: .relaxed)
@@ -36,6 +39,8 @@ extension StorageHost {
                 settle()
                 recycleJournal()
             }
+            // What is not known to be durable cannot become a layer; only more appends bring news of the VDL.
+            isLayeringStuck.store(isCrowded && !worked, ordering: .relaxed)
             layered.signal()
             if !worked { layering.wait(seen: seen, milliseconds: 250) }
         }
@@ -105,7 +110,7 @@ extension StorageHost {
 
     /// Merges layers while that is called for.
     private func compact(_ id: SegmentID) {
-        guard let segment = state.withLock({ $0.segments[id] }), !segment.isCopying else { return }
+        guard let segment = state.withLock({ state in state.segments[id].flatMap { $0.isCopying ? nil : $0 } }) else { return }
         do {
             // Readers and mounts at older LSNs pin what they may ask for; none are registered yet, so a generous stretch of
             // history stays readable.
@@ -183,7 +188,8 @@ extension StorageHost {
     /// - Returns: how many layers are damaged
     @discardableResult
     package func scrub(_ id: SegmentID) -> Int {
-        guard let segment = state.withLock({ $0.segments[id] }), !segment.isCopying else { return 0 }
+        guard let segment = state.withLock({ state in state.segments[id].flatMap { $0.isCopying ? nil : $0 } })
+        else { return 0 }
         do {
             let damage = try segment.layers.scrub()
             if let first = damage.first {

@@ -14,6 +14,7 @@ extension StorageHost {
     package func start() throws {
         let report = try device.withLock { device throws(StorageFailure) in
             let report = try device.journal.replay { entry in replay(entry) }
+            note(lost: report.lost)
             try rotate(&device)
             return report
         }
@@ -21,9 +22,6 @@ extension StorageHost {
             for id in state.segments.keys.sorted() { catchUpWithLayers(id, in: &state) }
         }
         settle()
-        for id in report.damaged {
-            logger.warning("a batch in the journal is damaged and comes back by gossip", metadata: ["segment": "\(id)"])
-        }
         logger.info("journal replayed", metadata: ["entries": "\(report.entries)"])
         let server = try StorageServer(self)
         self.server.withLock { $0 = server }
@@ -68,6 +66,16 @@ extension StorageHost {
                 state.segments[entry.segment]?.tail.add(header, payload)
             }
             state.segments[entry.segment]?.machine.replay(entry.record)
+        }
+    }
+
+    /// Batches that this disk had and has lost: they come back by gossip, and a takeover before that must know of them.
+    func note(lost: [(segment: SegmentID, header: BatchHeader)]) {
+        for (id, header) in lost {
+            state.withLock { $0.segments[id]?.machine.replayUnreadable(header) }
+            logger.warning(
+                "a batch in the journal is damaged and comes back by gossip",
+                metadata: ["segment": "\(id)", "end": "\(header.end)"])
         }
     }
 

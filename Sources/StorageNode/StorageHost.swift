@@ -73,6 +73,8 @@ package final class StorageHost: Sendable {
     let isStopping = Atomic<Bool>(false)
     /// Sealed bytes outside layers, all groups; a hint for back-pressure.
     let tailBytes = Atomic<Int>(0)
+    /// The memory is crowded and no layer can be cut: waiting for one would be for ever. The writer's allocation limit bounds it.
+    let isLayeringStuck = Atomic<Bool>(false)
 
     /// Opens the host's directory; `start` replays it.
     package init(_ configuration: StorageHostConfiguration, keys: any VolumeKeySource, logger: Logger) throws {
@@ -146,14 +148,17 @@ package final class StorageHost: Sendable {
         awaitLayers()
         state.withLock { state in
             for part in parts {
+                // The nodes' shared tail takes the payload once.
+                var isHeld = false
                 for node in part.nodes where state.hears(node) {
                     let id = SegmentID(volume: part.header.volume, group: part.header.group, node: node)
-                    guard state.segments[id] != nil else {
+                    guard let segment = state.segments[id] else {
                         state.outbox.append(
                             .reply(id, connection: connection, .refused(.noSegment), payload: nil))
                         continue
                     }
-                    state.segments[id]?.tail.add(part.header, part.payload)
+                    if !isHeld { segment.tail.add(part.header, part.payload) }
+                    isHeld = true
                     receive(
                         id, .append(part.header, vdl: vdl, membership: part.membership), from: .driver(connection),
                         in: &state)
@@ -217,14 +222,13 @@ package final class StorageHost: Sendable {
         var actions = state.scratch
         state.scratch = []
         actions.removeAll(keepingCapacity: true)
-        guard state.segments[id] != nil else { return }
-        body(&state.segments[id]!.machine, &actions)
-        for action in actions { perform(action, of: id, in: &state) }
+        guard let segment = state.segments[id] else { return }
+        body(&segment.machine, &actions)
+        for action in actions { perform(action, of: id, segment, in: &state) }
         state.scratch = actions
     }
 
-    private func perform(_ action: SegmentAction, of id: SegmentID, in state: inout State) {
-        guard let segment = state.segments[id] else { return }
+    private func perform(_ action: SegmentAction, of id: SegmentID, _ segment: HostedSegment, in state: inout State) {
         switch action {
         case .persist(let record, let token):
             if case .batch(let header, _) = record {
@@ -260,7 +264,7 @@ package final class StorageHost: Sendable {
             if !isHeld { segment.tail.discard(header) }
         case .needSnapshot(let node, _):
             guard !segment.isCopying else { return }
-            state.segments[id]?.isCopying = true
+            segment.isCopying = true
             state.outbox.append(.copy(id, from: node))
         }
     }
@@ -385,7 +389,9 @@ package final class StorageHost: Sendable {
 
     /// Holds an appender back while the layers are behind.
     private func awaitLayers() {
-        while tailBytes.load(ordering: .relaxed) > configuration.tailBytesMax, !isStopping.load(ordering: .relaxed) {
+        while tailBytes.load(ordering: .relaxed) > configuration.tailBytesMax, !isLayeringStuck.load(ordering: .relaxed),
+            !isStopping.load(ordering: .relaxed)
+        {
             let seen = layered.value
             layering.signal()
             layered.wait(seen: seen, milliseconds: 1000)

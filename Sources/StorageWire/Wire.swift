@@ -152,15 +152,17 @@ extension SegmentReport: WireValue {
         buffer.writeLSN(complete)
         tail.write(to: &buffer)
         buffer.writeList(headers) { $0.write(to: &$1) }
+        buffer.writeList(lost) { $0.write(to: &$1) }
     }
 
     package init?(readingFrom buffer: inout ByteBuffer) {
         guard let promised = buffer.readEpoch(), let claimant: UInt64 = buffer.readLittle(),
             let tenure = Tenure(readingFrom: &buffer), let vdl = buffer.readLSN(), let complete = buffer.readLSN(),
-            let tail = Floor(readingFrom: &buffer), let headers = buffer.readList({ BatchHeader(readingFrom: &$0) })
+            let tail = Floor(readingFrom: &buffer), let headers = buffer.readList({ BatchHeader(readingFrom: &$0) }),
+            let lost = buffer.readList({ BatchHeader(readingFrom: &$0) })
         else { return nil }
         self.init(
             promised: promised, claimant: claimant, tenure: tenure, knownVDL: vdl, complete: complete, tail: tail,
-            headers: headers)
+            headers: headers, lost: lost)
     }
 }

@@ -40,16 +40,30 @@ extension VolumeDriver {
         }
     }
 
+    /// Sleeps until there is something to do.
+    ///
+    /// Somebody may be waiting although nothing can be done now: the entry at the head is not finished, or the log may not
+    /// run further ahead. Then any entry rings, and the wait is short.
     private func sleep(isIdle: Bool) {
-        guard let ring = core.withLock({ $0.ring }) else {
+        let (ring, isHeldBack) = core.withLock { core in
+            (core.ring, !(core.writer?.canAppend(bytes: 2 * Self.batchBytesMax) ?? true))
+        }
+        guard let ring else {
             _ = bx_eventfd_wait(doorbell, Self.lingerMicroseconds)
             return
         }
-        ring.announceSleep(wakeForAny: isIdle)
+        let isBlocked = ring.wanted > ring.head
+        ring.announceSleep(wakeForAny: isIdle || isBlocked)
         defer { ring.announceAwake() }
-        if ring.hasUrgentWork { return }
-        if isIdle, ring.tail != ring.head { return }
-        _ = bx_eventfd_wait(doorbell, isIdle ? Self.tickNanoseconds / 1000 : Self.lingerMicroseconds)
+        if ring.fetchesAsked { return }
+        if !isHeldBack, ring.wanted > ring.head || isIdle {
+            switch ring.next() {
+            case .committed, .nothing: return
+            case .reserved, .empty: break
+            }
+        }
+        let limit = isBlocked ? 1000 : isIdle ? Self.tickNanoseconds / 1000 : Self.lingerMicroseconds
+        _ = bx_eventfd_wait(doorbell, limit)
     }
 
     /// Reads what is in the ring and sends it as one batch. False if there was nothing, or no room below the allocation

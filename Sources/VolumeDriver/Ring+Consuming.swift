@@ -90,9 +90,6 @@ extension Ring {
 
     func announceAwake() { bx_store32(asleepField, 0) }
 
-    /// Whether anybody waits for something the consumer has not read yet.
-    var hasUrgentWork: Bool { wanted > head || fetchesAsked }
-
     // MARK: Fetches
 
     var fetchesAsked: Bool { bx_load32(fetchAsked) > 0 }

@@ -61,7 +61,9 @@ struct Simulate: AsyncParsableCommand {
 
     static func range(_ text: String) -> ClosedRange<UInt64>? {
         let bounds = text.split(separator: "..", omittingEmptySubsequences: false).map { UInt64($0) }
-        guard bounds.count <= 2, let first = bounds[0], let last = bounds[bounds.count - 1], first <= last else { return nil }
+        guard bounds.count <= 2, let first = bounds[0], let last = bounds[bounds.count - 1], first <= last else {
+            return nil
+        }
         return first...last
     }
 

@@ -23,9 +23,17 @@ def pytest_configure(config):
     config.seed = seed if seed is not None else int.from_bytes(os.urandom(4), "little")
 
 
+def _is_long(item):
+    """`long` leaves a test out; `long("compact")` leaves it out for the parameter of that name only."""
+    mark = item.get_closest_marker("long")
+    if mark is None:
+        return False
+    return not mark.args or (hasattr(item, "callspec") and item.callspec.id in mark.args)
+
+
 def pytest_collection_modifyitems(config, items):
     if config.getoption("--short"):
-        left_out = [item for item in items if item.get_closest_marker("long")]
+        left_out = [item for item in items if _is_long(item)]
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)
 

@@ -67,6 +67,7 @@ def waits_and_says_so(region, bank):
     return status
 
 
+@pytest.mark.long("zones")
 def test_kill_one_node(region, bank):
     region.fault("kill-node", "b2")
     region.wait_nodes("down", ["b2"])
@@ -118,6 +119,7 @@ def test_kill_zone(region, bank):
     region.wait_caught_up()
 
 
+@pytest.mark.long("compact")
 def test_heal_at_once(region, bank):
     """`heal` succeeds the first time, however soon after the kill it comes."""
     for zone in "abc":
@@ -177,6 +179,7 @@ def test_partition(region, bank):
     region.wait_caught_up()
 
 
+@pytest.mark.long("compact")
 def test_partition_below_quorum(region, bank):
     region.fault("partition", "b")
     region.fault("kill-node", "c2")
@@ -194,6 +197,7 @@ def test_slow_disk(region, bank):
     assert region.status()["faults"] == []
 
 
+@pytest.mark.long("compact")
 def test_crash_writer(region, bank):
     bank.may_break = True
     before = region.writer_pid()
@@ -204,6 +208,7 @@ def test_crash_writer(region, bank):
     bank.wait_for_commits(20)
 
 
+@pytest.mark.long("compact")
 def test_crash_during_an_outage(region, bank):
     """The engine dies while its commits wait: what is recovered when the quorum is back, nobody was told before."""
     bank.may_break = True
@@ -233,6 +238,20 @@ def test_corrupt_and_repair(region, bank):
     until("all copies agree", clean, 120, 1, context=lambda: region.command("volume", "verify", check=False).stdout)
     with region.connect() as connection:
         assert connection.execute("SELECT count(*), count(DISTINCT repeat) FROM ballast").fetchone() == (30000, 30000)
+
+
+@pytest.mark.parametrize("layout", ["compact", "zones"])
+def test_many_groups_share_the_memory_for_the_log(make_region, layout):
+    """No group has a layer's worth of log, all together have more than the limit: commits must not wait for ever."""
+    region = make_region(layout=layout, arguments=["--group-bytes", "1M", "--journal-bytes", "16M"])
+    region.up()
+    with region.connect(options="-c statement_timeout=150s") as connection:
+        for number in range(12):
+            connection.execute(
+                f"CREATE TABLE part_{number} AS SELECT i, repeat(md5(i::text), 30) AS body FROM generate_series(1, 4000) i")
+        assert connection.execute("SELECT count(DISTINCT body) FROM part_11").fetchone() == (4000,)
+    assert region.cluster()["driver"]["groups"] > 4
+    region.wait_caught_up()
 
 
 def test_volume_stat_and_dump(region):

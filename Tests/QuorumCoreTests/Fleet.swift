@@ -24,10 +24,10 @@ struct Fleet {
     subscript(node: NodeID) -> SegmentMachine { segments[sixNodes.firstIndex(of: node) ?? 0] }
 
     /// Tells a segment something and flushes; returns its answers to the driver.
-    mutating func tell(_ node: NodeID, _ message: SegmentMessage) -> [SegmentReply] {
+    mutating func tell(_ node: NodeID, _ message: SegmentMessage, by driver: UInt64 = 1) -> [SegmentReply] {
         guard let index = sixNodes.firstIndex(of: node), up.contains(node) else { return [] }
         var actions: [SegmentAction] = []
-        segments[index].receive(message, from: .driver(1), into: &actions)
+        segments[index].receive(message, from: .driver(driver), into: &actions)
         for case .persist(_, let token) in actions { tokens[index] = token }
         segments[index].flushed(upTo: tokens[index], into: &actions)
         return actions.compactMap { action in
@@ -56,7 +56,8 @@ struct Fleet {
     /// Runs a takeover among the nodes that are up, for some rounds of repetition.
     /// - Parameter stop: called with each action; true drops it and everything after it, as if the driver had died
     mutating func takeOver(
-        epoch: UInt32, claimant: UInt64 = 7, rules: SafetyRules = .all, until stop: (RecoveryAction) -> Bool = { _ in false }
+        epoch: UInt32, claimant: UInt64 = 7, rules: SafetyRules = .all,
+        until stop: (RecoveryAction) -> Bool = { _ in false }
     ) -> (volume: RecoveredVolume?, log: [RecoveryAction]) {
         var machine = RecoveryMachine(
             volume: VolumeID(1), epoch: VolumeEpoch(epoch), claimant: claimant, lal: 100,
@@ -70,9 +71,11 @@ struct Fleet {
                 log.append(action)
                 switch action {
                 case .send(_, let node, let message):
-                    for reply in tell(node, message) { queue += machine.replied(group: .namespace, node: node, reply) }
+                    for reply in tell(node, message, by: claimant) {
+                        queue += machine.replied(group: .namespace, node: node, reply)
+                    }
                 case .pull(_, let node, let header):
-                    for reply in tell(node, .pull(end: header.end, epoch: machine.epoch)) {
+                    for reply in tell(node, .pull(end: header.end, epoch: machine.epoch), by: claimant) {
                         if case .batch(let header) = reply {
                             queue += machine.pulled(group: .namespace, header)
                         } else {
@@ -80,7 +83,7 @@ struct Fleet {
                         }
                     }
                 case .push(_, let node, let header):
-                    for reply in tell(node, .push(header, epoch: machine.epoch)) {
+                    for reply in tell(node, .push(header, epoch: machine.epoch), by: claimant) {
                         queue += machine.replied(group: .namespace, node: node, reply)
                     }
                 case .release, .blocked: break

@@ -8,7 +8,9 @@ import VolumeModel
 let sixNodes = ["a1", "a2", "b1", "b2", "c1", "c2"].compactMap { NodeID($0) }
 let spareNode = NodeID(zone: 97, number: 3)
 
-func writer(epoch: UInt32 = 2, vdl: UInt64 = 0, start: UInt64 = 0, groups: Int = 1, lal: Int = 100, rules: SafetyRules = .all)
+func writer(
+    epoch: UInt32 = 2, vdl: UInt64 = 0, start: UInt64 = 0, groups: Int = 1, lal: Int = 100, rules: SafetyRules = .all
+)
     -> WriterMachine
 {
     let truncation = Truncation(epoch: VolumeEpoch(epoch), from: LSN(vdl), bound: LSN(start))
@@ -119,7 +121,10 @@ extension WriterMachine {
         machine.append(10, 0)
         machine.acknowledge(0, 10, sixNodes.prefix(3))
         #expect(machine.refused(group: .namespace, node: sixNodes[3], .staleEpoch(VolumeEpoch(2))) == [])
-        #expect(machine.refused(group: .namespace, node: sixNodes[3], .staleEpoch(VolumeEpoch(3))) == [.fenced(by: VolumeEpoch(3))])
+        #expect(
+            machine.refused(group: .namespace, node: sixNodes[3], .staleEpoch(VolumeEpoch(3))) == [
+                .fenced(by: VolumeEpoch(3))
+            ])
         #expect(machine.acknowledge(0, 10, sixNodes) == nil)
         #expect(!machine.canAppend(bytes: 1))
     }
@@ -128,14 +133,17 @@ extension WriterMachine {
         var machine = writer()
         let tenure = try #require(machine.tenure(of: .namespace))
         let older = Tenure.Stamp(epoch: VolumeEpoch(1), revision: 1)
-        #expect(machine.refused(group: .namespace, node: sixNodes[0], .needsTenure(older)) == [
-            .install(.namespace, sixNodes[0], tenure), .resend(.namespace, sixNodes[0]),
-        ])
+        #expect(
+            machine.refused(group: .namespace, node: sixNodes[0], .needsTenure(older)) == [
+                .install(.namespace, sixNodes[0], tenure), .resend(.namespace, sixNodes[0]),
+            ])
     }
 
     // MARK: - Groups
 
-    @Test func `a group is open when a write quorum has its segments and a write quorum of group 0 has the new map`() throws {
+    @Test func `a group is open when a write quorum has its segments and a write quorum of group 0 has the new map`()
+        throws
+    {
         var machine = writer()
         let name = GroupID(1)
         #expect(machine.createGroup(name, nodes: sixNodes).count == 6)
@@ -173,7 +181,8 @@ extension WriterMachine {
     @Test func `the new segment is made first, then both sets are proposed, then the new one alone`() throws {
         var machine = settled()
         let before = try #require(machine.tenure(of: .namespace))
-        #expect(machine.replace(group: .namespace, sixNodes[0], by: spareNode) == [.create(.namespace, spareNode, before)])
+        #expect(
+            machine.replace(group: .namespace, sixNodes[0], by: spareNode) == [.create(.namespace, spareNode, before)])
         #expect(machine.membership(of: .namespace)?.sets == [sixNodes])
         #expect(machine.install(0, [spareNode]).count == 7)
         #expect(machine.membership(of: .namespace)?.sets == [sixNodes, Self.next])

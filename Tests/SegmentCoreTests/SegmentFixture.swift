@@ -22,7 +22,9 @@ struct SegmentFixture {
         _ = flush()
     }
 
-    static func tenure(_ epoch: UInt32, from: UInt64 = 0, bound: UInt64 = 0, after: [Truncation] = [], revision: UInt32 = 1) -> Tenure {
+    static func tenure(
+        _ epoch: UInt32, from: UInt64 = 0, bound: UInt64 = 0, after: [Truncation] = [], revision: UInt32 = 1
+    ) -> Tenure {
         Tenure(
             truncations: after + [Truncation(epoch: VolumeEpoch(epoch), from: LSN(from), bound: LSN(bound))],
             membership: members, revision: revision)

@@ -74,7 +74,8 @@ private typealias F = SegmentFixture
 
     // MARK: - Epochs and members
 
-    @Test func `a writer of an older epoch is refused once a newer one is promised, though the promise is not on disk yet`() {
+    @Test
+    func `a writer of an older epoch is refused once a newer one is promised, though the promise is not on disk yet`() {
         var segment = F()
         #expect(segment.tell(.claim(VolumeEpoch(2), claimant: 7)) == [])
         #expect(segment.append(F.part(1, 0, 10)) == [F.refused(.staleEpoch(VolumeEpoch(2)))])
@@ -93,7 +94,8 @@ private typealias F = SegmentFixture
         _ = segment.tell(.claim(VolumeEpoch(2), claimant: 7))
         _ = segment.flush()
         #expect(segment.tell(.claim(VolumeEpoch(2), claimant: 8)) == [F.refused(.staleEpoch(VolumeEpoch(2)))])
-        #expect(segment.tell(.claim(VolumeEpoch(2), claimant: 7)) == [.reply(F.driver, .report(segment.machine.report()))])
+        #expect(
+            segment.tell(.claim(VolumeEpoch(2), claimant: 7)) == [.reply(F.driver, .report(segment.machine.report()))])
     }
 
     @Test func `a report shows all that was taken before the promise, and is sent when both are on disk`() throws {
@@ -101,9 +103,10 @@ private typealias F = SegmentFixture
         _ = segment.append(F.part(1, 0, 10))
         _ = segment.append(F.part(1, 20, 30))
         #expect(segment.tell(.claim(VolumeEpoch(2), claimant: 7)) == [])
-        let report = try #require(segment.flush().compactMap { action -> SegmentReport? in
-            if case .reply(_, .report(let report)) = action { report } else { nil }
-        }.first)
+        let report = try #require(
+            segment.flush().compactMap { action -> SegmentReport? in
+                if case .reply(_, .report(let report)) = action { report } else { nil }
+            }.first)
         #expect(report.headers == [F.part(1, 0, 10), F.part(1, 20, 30)])
         #expect(report.promised == VolumeEpoch(2))
         #expect(report.complete == LSN(0), "no VDL was told, so nothing is known to be history")
@@ -180,7 +183,8 @@ private typealias F = SegmentFixture
     @Test func `a repair is refused once a newer driver has claimed`() {
         var segment = F()
         _ = segment.tell(.claim(VolumeEpoch(3), claimant: 7))
-        #expect(segment.tell(.push(F.part(1, 0, 10), epoch: VolumeEpoch(2))) == [F.refused(.staleEpoch(VolumeEpoch(3)))])
+        #expect(
+            segment.tell(.push(F.part(1, 0, 10), epoch: VolumeEpoch(2))) == [F.refused(.staleEpoch(VolumeEpoch(3)))])
         #expect(segment.tell(.push(F.part(1, 0, 10), epoch: VolumeEpoch(3))) == [])
         #expect(segment.flush().contains(.reply(F.driver, .pushed(epoch: VolumeEpoch(3), end: LSN(10)))))
     }

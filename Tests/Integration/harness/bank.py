@@ -360,8 +360,9 @@ class Bank:
     def stop(self):
         self.stopping.set()
         self.gate.set()
+        end = time.monotonic() + 30
         for client in self.clients:
-            client.join(30)
+            client.join(max(0.1, end - time.monotonic()))
 
     @property
     def commits(self):

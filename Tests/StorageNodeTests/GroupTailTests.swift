@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Crypto
+import Keyring
+import LayerCore
+import NIOCore
+import StorageNode
+import Testing
+import VolumeModel
+
+/// The nodes of a host share one index, and their layers reach to different LSNs.
+@Suite struct GroupTailTests {
+    private let tail: GroupTail
+    private let headers: [BatchHeader]
+
+    /// Ten parts of ten bytes.
+    init() {
+        let sealer = Sealer(log: .namespace, dataKey: DataKey(size: .bits256))
+        let tail = GroupTail(volume: VolumeID(1), group: .namespace, sealer: sealer)
+        headers = (0..<10).map { (number: UInt64) in
+            let start = LSN(number * 10)
+            var header = BatchHeader(
+                volume: VolumeID(1), group: .namespace, epoch: VolumeEpoch(1), membershipEpoch: MembershipEpoch(1),
+                start: start, end: LSN(start.value + 10), previous: start, payloadBytes: 0)
+            var payload = ByteBuffer()
+            sealer.seal(
+                ByteBuffer(repeating: 1, count: 10), nonce: .init(of: header), context: header.sealingContext, into: &payload)
+            header.payloadBytes = UInt32(payload.readableBytes)
+            header.payloadCRC = payload.checksum
+            tail.add(header, payload)
+            return header
+        }
+        self.tail = tail
+    }
+
+    private func after(_ floor: UInt64) -> [BatchHeader] { headers.filter { $0.end > LSN(floor) } }
+
+    private func ends(_ index: TailIndex, after floor: UInt64) -> [LSN] {
+        index.batches(after: LSN(floor), through: LSN(100)).map { $0.0.end }
+    }
+
+    @Test func `a node with a higher floor leaves no gap for one with a lower`() throws {
+        _ = try tail.index(covering: Array(after(20).prefix(1)), from: LSN(20))
+        _ = try tail.index(covering: after(60), from: LSN(60))
+        let index = try tail.index(covering: after(30), from: LSN(30))
+        #expect(ends(index, after: 30) == after(30).map(\.end))
+    }
+
+    @Test func `a node that comes back with an old floor finds what was dropped`() throws {
+        _ = try tail.index(covering: headers, from: .zero)
+        let payloads = headers.map { tail.payload($0)! }
+        tail.drop(upTo: LSN(50))
+        for (header, payload) in zip(headers, payloads) { tail.add(header, payload) }
+        let index = try tail.index(covering: after(20), from: LSN(20))
+        #expect(ends(index, after: 20) == after(20).map(\.end))
+    }
+
+    @Test func `readers with different floors at once all see everything`() async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for reader in 0..<200 {
+                let floor = UInt64(reader % 7) * 10
+                group.addTask {
+                    let index = try tail.index(covering: after(floor), from: LSN(floor))
+                    #expect(ends(index, after: floor) == after(floor).map(\.end))
+                }
+            }
+            try await group.waitForAll()
+        }
+    }
+}
