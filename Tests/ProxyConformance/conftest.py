@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts PostgreSQL (a primary and a standby) and the proxy, each on a port of its own on loopback.
 
-Needs BOREALIS_PROXY, a program that takes a YAML file's path, and PostgreSQL in BOREALIS_PG_BIN.
+Needs the program (BOREALIS, by default the release build) and PostgreSQL in BOREALIS_PG_BIN.
 As root, the servers run as the user in BOREALIS_PG_USER (default postgres).
 """
 import os, pathlib, shutil, signal, socket, subprocess, tempfile, time
@@ -10,7 +10,8 @@ import psycopg
 import pytest
 
 BIN = pathlib.Path(os.environ.get("BOREALIS_PG_BIN", "/usr/lib/postgresql/15/bin"))
-PROXY = os.environ.get("BOREALIS_PROXY", "")
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BOREALIS = os.environ.get("BOREALIS", str(ROOT / ".build/release/borealis"))
 USER = os.environ.get("BOREALIS_PG_USER", "postgres")
 
 
@@ -113,7 +114,7 @@ groups:
         self.start_proxy()
 
     def start_proxy(self):
-        self.proxy = subprocess.Popen([PROXY, str(self.config)], stdin=subprocess.DEVNULL,
+        self.proxy = subprocess.Popen([BOREALIS, "proxy", "--config", str(self.config)], stdin=subprocess.DEVNULL,
                                       stdout=open(self.directory / "proxy.log", "a"), stderr=subprocess.STDOUT)
         deadline = time.time() + 20
         while True:
