@@ -24,8 +24,7 @@ extension StorageHost {
             var worked = false
             let isJournalLong = device.withLock { $0.journal.files } > Self.journalFilesSoft
             // Many groups can fill the memory together while none of them has a layer's worth: appenders wait for us then.
-            let held = keys.reduce(0) { sum, key in sum + (state.withLock { $0.tails[key]?.bytes } ?? 0) }
-            let isCrowded = held > configuration.tailBytesMax / 4 * 3
+            let isCrowded = bytesHeld(by: keys) > configuration.tailBytesMax / 4 * 3
             for key in keys {
                 guard let tail = state.withLock({ $0.tails[key] }) else { continue }
                 let bytes = tail.bytes
@@ -34,7 +33,7 @@ extension StorageHost {
                 guard bytes >= configuration.layerBytes || ((isJournalLong || isCrowded) && bytes > 0) else { continue }
                 if cutLayers(key) { worked = true }
             }
-            tailBytes.store(keys.reduce(0) { sum, key in sum + (state.withLock { $0.tails[key]?.bytes } ?? 0) }, ordering: .relaxed)
+            tailBytes.store(bytesHeld(by: keys), ordering: .relaxed)
             if worked {
                 settle()
                 recycleJournal()
@@ -44,6 +43,15 @@ extension StorageHost {
             layered.signal()
             if !worked { layering.wait(seen: seen, milliseconds: 250) }
         }
+    }
+
+    private func bytesHeld(by keys: [GroupKey]) -> Int {
+        keys.reduce(0) { sum, key in sum + (state.withLock { $0.tails[key]?.bytes } ?? 0) }
+    }
+
+    /// The segment, unless its layers are about to be replaced by a peer's.
+    private func settledSegment(_ id: SegmentID) -> HostedSegment? {
+        state.withLock { state in state.segments[id].flatMap { $0.isCopying ? nil : $0 } }
     }
 
     /// One layer for every node's segment of the group. False if none got further.
@@ -110,7 +118,7 @@ extension StorageHost {
 
     /// Merges layers while that is called for.
     private func compact(_ id: SegmentID) {
-        guard let segment = state.withLock({ state in state.segments[id].flatMap { $0.isCopying ? nil : $0 } }) else { return }
+        guard let segment = settledSegment(id) else { return }
         do {
             // Readers and mounts at older LSNs pin what they may ask for; none are registered yet, so a generous stretch of
             // history stays readable.
@@ -188,8 +196,7 @@ extension StorageHost {
     /// - Returns: how many layers are damaged
     @discardableResult
     package func scrub(_ id: SegmentID) -> Int {
-        guard let segment = state.withLock({ state in state.segments[id].flatMap { $0.isCopying ? nil : $0 } })
-        else { return 0 }
+        guard let segment = settledSegment(id) else { return 0 }
         do {
             let damage = try segment.layers.scrub()
             if let first = damage.first {
