@@ -129,28 +129,9 @@ int bx_punch_hole(int fd, int64_t offset, int64_t length) {
 
 int bx_preallocate(int fd, int64_t length) { return posix_fallocate(fd, 0, length); }
 
-int bx_pwritev_all(int fd, const void *const *parts, const size_t *lengths, int count, int64_t offset) {
-    struct iovec vector[IOV_MAX];
-    int next = 0;
-    size_t skip = 0;
-    while (next < count) {
-        int n = 0;
-        for (int i = next; i < count && n < IOV_MAX; i++, n++) {
-            size_t s = i == next ? skip : 0;
-            vector[n].iov_base = (char *)parts[i] + s;
-            vector[n].iov_len = lengths[i] - s;
-        }
-        ssize_t wrote = pwritev(fd, vector, n, offset);
-        if (wrote < 0) {
-            if (errno == EINTR) continue;
-            return errno;
-        }
-        if (wrote == 0) return EIO;
-        offset += wrote;
-        skip += (size_t)wrote;
-        while (next < count && skip >= lengths[next]) skip -= lengths[next++];
-    }
-    return 0;
+int bx_open_direct(const char *path, int flags) {
+    int fd = open(path, flags | O_DIRECT);
+    return fd < 0 && errno == EINVAL ? open(path, flags) : fd;
 }
 
 int64_t bx_monotonic_ns(void) {

@@ -31,10 +31,12 @@ package struct Sealer: Sendable {
             self.b = b
         }
         fileprivate var value: AES.GCM.Nonce {
-            var bytes = [UInt8](repeating: 0, count: 12)
-            withUnsafeBytes(of: a.bigEndian) { for (i, v) in $0.enumerated() { bytes[i] = v } }
-            withUnsafeBytes(of: b.bigEndian) { for (i, v) in $0.enumerated() { bytes[4 + i] = v } }
-            do { return try AES.GCM.Nonce(data: bytes) } catch { preconditionFailure("twelve bytes are a nonce: \(error)") }
+            let words = (a.bigEndian, UInt32(truncatingIfNeeded: b >> 32).bigEndian, UInt32(truncatingIfNeeded: b).bigEndian)
+            return withUnsafeBytes(of: words) { bytes in
+                do { return try AES.GCM.Nonce(data: bytes) } catch {
+                    preconditionFailure("twelve bytes are a nonce: \(error)")
+                }
+            }
         }
     }
 

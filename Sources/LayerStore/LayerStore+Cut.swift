@@ -5,6 +5,26 @@ internal import LogWire
 package import NIOCore
 package import VolumeModel
 
+/// Delta layers before they are sealed and written.
+///
+/// The nodes of a host that stand at the same place share one, for the work is the same; each seals it under its own key.
+package struct LayerDraft {
+    fileprivate struct Layer {
+        var start: LSN
+        var end: LSN
+        var summary: DeltaLayerBuilder.Summary
+        var chunks: [PlainChunk]
+    }
+
+    /// Where a store has to stand to take it.
+    fileprivate let layeredLSN: LSN
+    fileprivate let previousEnd: LSN
+    fileprivate var layers: [Layer] = []
+    /// Where the store stands afterwards.
+    package fileprivate(set) var end: LSN
+    fileprivate var lastEnd: LSN
+}
+
 extension LayerStore {
     /// Makes layers of the next batches; on return they are durable, and what the journal and the tail hold of them may go.
     ///
@@ -15,55 +35,74 @@ extension LayerStore {
     ///     log too. Ignored if it is below what is layered.
     /// - Throws: `brokenChain`, `badRecord`, `system`; nothing changed then, and no file is left.
     package func cut(batches: [(BatchHeader, ByteBuffer)], upTo: LSN) throws {
-        let before = current
-        var previous = before.previousEnd
-        var start = before.layeredLSN
-        var made: [LiveLayer] = []
+        try cut(draft(batches: batches, upTo: upTo))
+    }
+
+    /// Whether the draft goes on where this store's layers end.
+    package func takes(_ draft: LayerDraft) -> Bool {
+        let now = current
+        return draft.layeredLSN == now.layeredLSN && draft.previousEnd == now.previousEnd
+    }
+
+    /// Sorts the batches into layers; see `cut(batches:upTo:)`. Writes nothing.
+    package func draft(batches: [(BatchHeader, ByteBuffer)], upTo: LSN) throws -> LayerDraft {
+        let now = current
+        var draft = LayerDraft(
+            layeredLSN: now.layeredLSN, previousEnd: now.previousEnd, end: max(upTo, now.layeredLSN), lastEnd: now.previousEnd)
+        var start = now.layeredLSN
+        var builder = DeltaLayerBuilder()
+        func close(_ end: LSN) throws {
+            var chunks: [PlainChunk] = []
+            let summary = try builder.build { chunks.append($0) }
+            if !summary.isEmpty { draft.layers.append(.init(start: start, end: end, summary: summary, chunks: chunks)) }
+            builder = DeltaLayerBuilder()
+            start = end
+        }
         do {
-            var builder = DeltaLayerBuilder()
-            func close(_ end: LSN) throws {
-                if let live = try writeDelta(builder, start: start, end: end) { made.append(live) }
-                builder = DeltaLayerBuilder()
-                start = end
-            }
-            for (header, payload) in batches where header.end > before.previousEnd {
-                guard header.previous == previous else {
-                    throw LayerStoreError.brokenChain(expected: previous, found: header.previous)
+            for (header, payload) in batches where header.end > now.previousEnd {
+                guard header.previous == draft.lastEnd else {
+                    throw LayerStoreError.brokenChain(expected: draft.lastEnd, found: header.previous)
                 }
                 if header.end > upTo { break }
                 try builder.add(header, payload)
-                previous = header.end
+                draft.lastEnd = header.end
                 if UInt64(builder.bytes) >= limits.deltaBytes { try close(header.end) }
             }
-            let end = max(upTo, before.layeredLSN)
-            if builder.bytes > 0 { try close(end) }
-            guard end > before.layeredLSN else { return }
+            if builder.bytes > 0 { try close(draft.end) }
+        } catch LayerCoreError.badRecord(let trouble) {
+            throw LayerStoreError.badRecord(trouble)
+        }
+        return draft
+    }
+
+    /// Writes the layers of a draft; durable on return.
+    /// - Throws: `brokenChain` if the store stands elsewhere, `system`; nothing changed then, and no file is left.
+    package func cut(_ draft: LayerDraft) throws {
+        var made: [LiveLayer] = []
+        do {
+            for layer in draft.layers { made.append(try write(layer)) }
+            guard draft.end > draft.layeredLSN else { return }
             if !made.isEmpty { try syncDirectory() }
             try commit { set in
-                guard set.previousEnd == before.previousEnd, set.layeredLSN == before.layeredLSN else {
-                    throw LayerStoreError.brokenChain(expected: set.previousEnd, found: before.previousEnd)
+                guard set.previousEnd == draft.previousEnd, set.layeredLSN == draft.layeredLSN else {
+                    throw LayerStoreError.brokenChain(expected: set.previousEnd, found: draft.previousEnd)
                 }
                 set.deltas += made
-                set.layeredLSN = end
-                set.previousEnd = previous
+                set.layeredLSN = draft.end
+                set.previousEnd = draft.lastEnd
             }
         } catch {
             discard(made)
-            switch error {
-            case LayerCoreError.badRecord(let trouble): throw LayerStoreError.badRecord(trouble)
-            default: throw error
-            }
+            throw error
         }
     }
 
-    /// A durable delta layer, or nil if the batches hold nothing for one.
-    private func writeDelta(_ builder: consuming DeltaLayerBuilder, start: LSN, end: LSN) throws -> LiveLayer? {
+    private func write(_ draft: LayerDraft.Layer) throws -> LiveLayer {
         let writer = try newWriter()
-        let summary = try builder.build { try writer.append($0) }
-        if summary.isEmpty { return nil }
-        let keys = summary.keys ?? BlockKey.lowest...BlockKey.lowest
+        for chunk in draft.chunks { try writer.append(chunk) }
+        let keys = draft.summary.keys ?? BlockKey.lowest...BlockKey.lowest
         let layer = LayerDescriptor(
-            number: 0, kind: .delta, start: start, end: end, first: keys.lowerBound, last: keys.upperBound)
+            number: 0, kind: .delta, start: draft.start, end: draft.end, first: keys.lowerBound, last: keys.upperBound)
         return try live(writer, layer)
     }
 

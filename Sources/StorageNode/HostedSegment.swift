@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import LayerStore
-internal import NIOCore
-internal import SegmentCore
+package import NIOCore
+package import SegmentCore
 internal import VolumeModel
 
 /// A segment with its disk: the machine, the layers, and the group's shared tail.
@@ -21,6 +21,14 @@ final class HostedSegment: @unchecked Sendable {
         self.layers = layers
         self.tail = tail
     }
+}
+
+/// What a segment says to a driver.
+package struct SegmentAnswer: Sendable {
+    package var id: SegmentID
+    package var reply: SegmentReply
+    /// The part's bytes, if the reply carries one.
+    package var payload: ByteBuffer?
 }
 
 /// What the host owes others once the lock is released.

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import CBorealis
 internal import Glibc
 internal import NIOCore
 internal import SegmentCore
@@ -11,9 +10,10 @@ package import VolumeModel
 /// The host's log device: one sequence of files that all nodes of the host append to.
 ///
 /// Every node has its own checksummed copy of every batch in it; one flush makes all of them durable. A file is filled
-/// with zeros before it is used and reused when its content is in layers, so that a flush writes data only and never
-/// waits for the file system's own journal. A new file starts with each segment's state (`checkpoint`), so that older
-/// files can go as soon as their batches are in layers.
+/// with zeros before it is used and reused when its content is in layers, so that an append writes data only and never
+/// waits for the file system's own journal. Each append begins at a multiple of `JournalFile.alignment`, with zeros
+/// between. A new file starts with each segment's state (`checkpoint`), so that older files can go as soon as their batches
+/// are in layers.
 ///
 /// Not thread-safe: the owner (`StorageHost`) calls it under its flush lock.
 package final class Journal {
@@ -22,11 +22,11 @@ package final class Journal {
     private static let headerBytes = 4096
 
     private let directory: String
-    private var descriptor: Int32 = -1
+    private var current: JournalFile?
     private var sequence: UInt64 = 0
     private var offset = 0
     private let fileBytes: Int
-    private var fronts = ByteBuffer()
+    private var front = ByteBuffer()
     /// For every live file but the current one, the highest batch end of each segment in it.
     private var older: [(sequence: UInt64, ends: [SegmentID: LSN])] = []
     private var currentEnds: [SegmentID: LSN] = [:]
@@ -44,8 +44,6 @@ package final class Journal {
         try makeDirectory(directory)
         spares = SpareFiles(directory: directory, fileBytes: fileBytes)
     }
-
-    deinit { if descriptor >= 0 { close(descriptor) } }
 
     // MARK: Start-up
 
@@ -86,9 +84,10 @@ package final class Journal {
         let fd = open(entry.path, O_WRONLY | O_CLOEXEC)
         guard fd >= 0 else { throw StorageFailure("open", path: entry.path, errno: errno) }
         defer { close(fd) }
-        var failure = write(fd, [ByteBuffer(repeating: 0, count: JournalEntry.alignment)], at: entry.offset)
-        if failure == 0 { failure = fdatasync(fd) == 0 ? 0 : errno }
-        guard failure == 0 else { throw StorageFailure("erase a torn entry", path: entry.path, errno: failure) }
+        let zeros = [UInt8](repeating: 0, count: JournalEntry.alignment)
+        guard pwrite(fd, zeros, zeros.count, off_t(entry.offset)) == zeros.count, fdatasync(fd) == 0 else {
+            throw StorageFailure("erase a torn entry", path: entry.path, errno: errno)
+        }
     }
 
     /// Hands every sound entry to `body` and changes nothing: for a node that starts again while others run.
@@ -139,24 +138,22 @@ package final class Journal {
 
     /// Opens a fresh file to append to. Called once after `replay`, and whenever the current one is full.
     package func rotate(checkpoint: [JournalEntry]) throws(StorageFailure) {
-        if descriptor >= 0 {
+        if current != nil {
             older.append((sequence, currentEnds))
-            close(descriptor)
-            descriptor = -1
+            current = nil
         }
         let next = sequence + 1
         let path = "\(directory)/\(Self.name(next))"
-        let fd = try spares.take(as: path)
+        try spares.take(as: path)
+        let file = try JournalFile(path)
+        sequence = next
+        currentEnds = [:]
+        current = file
+        offset = 0
         var header = ByteBuffer()
         header.writeMultipleIntegers(JournalEntry.magic, UInt32(1), next, endianness: .little)
         header.writeRepeatingByte(0, count: Self.headerBytes - header.readableBytes)
-        var failure = write(fd, [header], at: 0)
-        sequence = next
-        currentEnds = [:]
-        descriptor = fd
-        offset = Self.headerBytes
-        if failure == 0 { failure = appendUnflushed(checkpoint) }
-        if failure == 0 { failure = fdatasync(fd) == 0 ? 0 : errno }
+        var failure = write(checkpoint, after: header, to: file)
         if failure == 0 { failure = syncDirectory(directory) }
         guard failure == 0 else { throw StorageFailure("start journal file \(next)", path: path, errno: failure) }
     }
@@ -165,88 +162,50 @@ package final class Journal {
 
     /// Whether the entries fit the current file; if not, `rotate` first.
     package func fits(_ entries: [JournalEntry]) -> Bool {
-        var bytes = 0
+        var bytes = JournalFile.alignment
         for entry in entries { bytes += (entry.payload?.readableBytes ?? 0) + 256 + 4 * entry.record.participants }
         return offset + bytes <= fileBytes
     }
 
     /// Writes and flushes. On failure nothing of it counts: the caller takes the device for failed.
     package func append(_ entries: [JournalEntry]) throws(StorageFailure) {
-        var failure = appendUnflushed(entries)
-        if failure == 0 { failure = fdatasync(descriptor) == 0 ? 0 : errno }
+        let failure = current.map { write(entries, to: $0) } ?? EBADF
         flushes += 1
         guard failure == 0 else { throw StorageFailure("append to the journal", path: directory, errno: failure) }
     }
 
-    private func appendUnflushed(_ entries: [JournalEntry]) -> Int32 {
-        fronts.clear()
+    /// - Parameter header: what the file begins with, at its start
+    private func write(_ entries: [JournalEntry], after header: ByteBuffer? = nil, to file: JournalFile) -> Int32 {
         appends &+= 1
-        var bounds: [(front: Range<Int>, padding: Int)] = []
-        bounds.reserveCapacity(entries.count)
-        var position = offset
+        file.begin(at: offset)
+        var length = 0
+        if let header {
+            file.add(header)
+            length = header.readableBytes
+        }
         for entry in entries {
-            let start = fronts.writerIndex
-            entry.writeFront(to: &fronts, sequence: sequence, append: appends)
-            let end = fronts.writerIndex
-            let length = end - start + (entry.payload?.readableBytes ?? 0)
+            front.clear()
+            entry.writeFront(to: &front, sequence: sequence, append: appends)
+            file.add(front)
+            length += front.readableBytes
+            if let payload = entry.payload {
+                file.add(payload)
+                length += payload.readableBytes
+            }
             let padding = (JournalEntry.alignment - length % JournalEntry.alignment) % JournalEntry.alignment
-            bounds.append((start..<end, padding))
-            position += length + padding
+            file.addZeros(padding)
+            length += padding
             if case .batch(let header, _) = entry.record {
                 currentEnds[entry.segment] = max(currentEnds[entry.segment] ?? .zero, header.end)
             }
         }
-        let failure = write(entries, bounds)
+        let failure = file.finish()
         if failure == 0 {
-            bytesWritten += UInt64(position - offset)
-            offset = position
+            let aligned = (length + JournalFile.alignment - 1) / JournalFile.alignment * JournalFile.alignment
+            bytesWritten += UInt64(aligned)
+            offset += aligned
         }
         return failure
-    }
-
-    /// One gathered write: each entry's front, its payload where it lies, its padding.
-    private func write(_ entries: [JournalEntry], _ bounds: [(front: Range<Int>, padding: Int)]) -> Int32 {
-        var parts: [UnsafeRawPointer?] = []
-        var lengths: [Int] = []
-        parts.reserveCapacity(entries.count * 3)
-        lengths.reserveCapacity(entries.count * 3)
-        let zeros: UInt64 = 0
-        return withUnsafeBytes(of: zeros) { zeros in
-            fronts.withUnsafeReadableBytes { fronts in
-                for (entry, bound) in zip(entries, bounds) {
-                    parts.append(fronts.baseAddress! + bound.front.lowerBound)
-                    lengths.append(bound.front.count)
-                    if let payload = entry.payload {
-                        // The pointer stays valid: `entries` holds the buffer's storage until the write is done.
-                        payload.withUnsafeReadableBytes { bytes in
-                            if bytes.count > 0 {
-                                parts.append(bytes.baseAddress)
-                                lengths.append(bytes.count)
-                            }
-                        }
-                    }
-                    if bound.padding > 0 {
-                        parts.append(zeros.baseAddress)
-                        lengths.append(bound.padding)
-                    }
-                }
-                return bx_pwritev_all(descriptor, parts, lengths, Int32(parts.count), Int64(offset))
-            }
-        }
-    }
-
-    private func write(_ fd: Int32, _ buffers: [ByteBuffer], at offset: Int) -> Int32 {
-        var at = offset
-        for buffer in buffers {
-            let failure = buffer.withUnsafeReadableBytes { bytes -> Int32 in
-                var part: UnsafeRawPointer? = bytes.baseAddress
-                var length = bytes.count
-                return bx_pwritev_all(fd, &part, &length, 1, Int64(at))
-            }
-            if failure != 0 { return failure }
-            at += buffer.readableBytes
-        }
-        return 0
     }
 
     // MARK: Recycling
@@ -258,9 +217,6 @@ package final class Journal {
             spares.give("\(directory)/\(Self.name(oldest.sequence))")
         }
     }
-
-    /// Tears off what a power loss may take: everything after a flushed position. For tests of the torn tail.
-    package var position: (sequence: UInt64, offset: Int) { (sequence, offset) }
 
     private static func name(_ sequence: UInt64) -> String {
         let digits = String(sequence, radix: 16)

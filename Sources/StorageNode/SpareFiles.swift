@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import CBorealis
 internal import Glibc
-internal import NIOCore
 internal import Synchronization
 
 /// Journal files that are filled with zeros and ready for use: old ones given back, and one made ahead of need.
 final class SpareFiles: Sendable {
     /// More than this many are deleted rather than kept.
-    private static let keep = 4
+    private static let keep = 8
     private let directory: String
     private let fileBytes: Int
     private let state: Mutex<[String]>
@@ -21,15 +19,12 @@ final class SpareFiles: Sendable {
         state = Mutex(found.filter { !$0.hasSuffix(".new") }.map { "\(directory)/\($0)" })
     }
 
-    /// An open file at `path`, of full length and with every block written once.
-    func take(as path: String) throws(StorageFailure) -> Int32 {
+    /// Puts a file at `path`, of full length and with every block written once.
+    func take(as path: String) throws(StorageFailure) {
         var spare: String? = state.withLock { $0.popLast() }
         if spare == nil { spare = try make(path + ".spare") }
         guard let spare else { throw StorageFailure("make a journal file", path: path, errno: ENOSPC) }
         guard rename(spare, path) == 0 else { throw StorageFailure("rename a journal file", path: path, errno: errno) }
-        let fd = open(path, O_RDWR | O_CLOEXEC)
-        guard fd >= 0 else { throw StorageFailure("open a journal file", path: path, errno: errno) }
-        return fd
     }
 
     /// Takes a file back. Its name changes at once, so that a replay does not read it again.
@@ -48,21 +43,17 @@ final class SpareFiles: Sendable {
         let fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         guard fd >= 0 else { throw StorageFailure("create a journal file", path: path, errno: errno) }
         defer { close(fd) }
-        let zeros = ByteBuffer(repeating: 0, count: 1 << 20)
-        var at = 0
-        while at < fileBytes {
-            let failure = zeros.withUnsafeReadableBytes { bytes -> Int32 in
-                var part: UnsafeRawPointer? = bytes.baseAddress
-                var length = min(bytes.count, fileBytes - at)
-                return bx_pwritev_all(fd, &part, &length, 1, Int64(at))
-            }
-            guard failure == 0 else {
-                unlink(path)
-                throw StorageFailure("fill a journal file", path: path, errno: failure)
-            }
-            at += zeros.readableBytes
+        var failure: Int32 = ftruncate(fd, off_t(fileBytes)) == 0 && fsync(fd) == 0 ? 0 : errno
+        if failure == 0 {
+            let file = try JournalFile(path)
+            file.begin(at: 0)
+            file.addZeros(fileBytes)
+            failure = file.finish()
         }
-        guard fdatasync(fd) == 0 else { throw StorageFailure("flush a journal file", path: path, errno: errno) }
+        guard failure == 0 else {
+            unlink(path)
+            throw StorageFailure("fill a journal file", path: path, errno: failure)
+        }
         return path
     }
 }

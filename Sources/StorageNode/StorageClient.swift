@@ -4,7 +4,7 @@ package import Logging
 package import NIOCore
 internal import NIOPosix
 internal import NIOSSL
-package import SegmentCore
+internal import SegmentCore
 package import StorageWire
 internal import Synchronization
 internal import VolumeModel
@@ -19,7 +19,7 @@ package final class StorageClient: Sendable {
     private let context: NIOSSLContext?
     package let loop: any EventLoop
     private let logger: Logger
-    private let onReply: @Sendable (SegmentID, SegmentReply, ByteBuffer?) -> Void
+    private let onReply: StorageHost.ReplySink
     private let onConnect: @Sendable (Bool) -> Void
 
     private struct State {
@@ -35,7 +35,7 @@ package final class StorageClient: Sendable {
     package init(
         _ address: PeerAddress, role: Frame.Role, security: TransportSecurity, loop: any EventLoop, logger: Logger,
         onConnect: @escaping @Sendable (Bool) -> Void = { _ in },
-        onReply: @escaping @Sendable (SegmentID, SegmentReply, ByteBuffer?) -> Void = { _, _, _ in }
+        onReply: @escaping StorageHost.ReplySink = { _ in }
     ) throws {
         self.address = address
         self.role = role
@@ -150,10 +150,10 @@ package final class StorageClient: Sendable {
         retry()
     }
 
+    fileprivate func received(_ answers: [SegmentAnswer]) { onReply(answers) }
+
     fileprivate func received(_ frame: Frame) {
         switch frame {
-        case .reply(let volume, let group, let node, let reply, let payload):
-            onReply(SegmentID(volume: volume, group: group, node: node), reply, payload)
         case .result(let request, let isError, let body):
             let call = state.withLock { $0.calls.removeValue(forKey: request) }
             call?(isError ? .failure(CallFailure(String(buffer: body))) : .success(body))
@@ -172,6 +172,8 @@ private final class ClientHandler: ChannelInboundHandler {
     typealias InboundIn = Frame
     private let client: StorageClient
     private var isUp = false
+    /// Answers that arrived since the last `channelReadComplete`.
+    private var answers: [SegmentAnswer] = []
 
     init(_ client: StorageClient) { self.client = client }
 
@@ -181,7 +183,20 @@ private final class ClientHandler: ChannelInboundHandler {
         context.fireChannelActive()
     }
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) { client.received(unwrapInboundIn(data)) }
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let frame = unwrapInboundIn(data)
+        guard case .reply(let volume, let group, let node, let reply, let payload) = frame else {
+            return client.received(frame)
+        }
+        let id = SegmentID(volume: volume, group: group, node: node)
+        answers.append(SegmentAnswer(id: id, reply: reply, payload: payload))
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        if !answers.isEmpty { client.received(answers) }
+        answers.removeAll(keepingCapacity: true)
+        context.fireChannelReadComplete()
+    }
 
     func channelInactive(context: ChannelHandlerContext) {
         if isUp { client.disconnected() }

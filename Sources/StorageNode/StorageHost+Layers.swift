@@ -58,9 +58,10 @@ extension StorageHost {
     @discardableResult
     func cutLayers(_ key: GroupKey) -> Bool {
         var worked = false
+        var draft: LayerDraft?
         for node in configuration.nodes {
             let id = SegmentID(volume: key.volume, group: key.group, node: node)
-            do { if try cutLayer(id) { worked = true } } catch {
+            do { if try cutLayer(id, &draft) { worked = true } } catch {
                 logger.error("cut a layer", metadata: ["segment": "\(id)", "error": "\(error)"])
             }
         }
@@ -70,22 +71,42 @@ extension StorageHost {
         return worked
     }
 
-    private func cutLayer(_ id: SegmentID) throws -> Bool {
-        let found = state.withLock { state -> (HostedSegment, [BatchHeader], LSN)? in
-            guard let segment = state.segments[id], !segment.isCopying, !state.down.contains(id.node) else { return nil }
+    /// - Parameter draft: what a node before this one made; made anew unless this node can take it
+    private func cutLayer(_ id: SegmentID, _ draft: inout LayerDraft?) throws -> Bool {
+        guard let segment = settledSegment(id) else { return false }
+        let (complete, isDown) = state.withLock { ($0.segments[id]?.machine.complete ?? .zero, $0.down.contains(id.node)) }
+        guard !isDown else { return false }
+        if draft.map({ $0.end > complete || !segment.layers.takes($0) }) ?? true {
+            guard let made = try draftLayer(id, segment) else { return false }
+            draft = made
+        }
+        guard let draft else { return false }
+        try segment.layers.cut(draft)
+        state.withLock { state in
+            withMachine(id, in: &state) { machine, actions in _ = machine.layered(upTo: draft.end, into: &actions) }
+        }
+        return true
+    }
+
+    /// The next layer's worth of the segment's history; nil if there is none.
+    private func draftLayer(_ id: SegmentID, _ segment: HostedSegment) throws -> LayerDraft? {
+        let (history, upTo) = state.withLock { state -> ([BatchHeader], LSN) in
             let complete = segment.machine.complete
+            let all = segment.machine.history(after: segment.machine.floor.lsn, upTo: complete)
             var bytes = 0
-            let history = segment.machine.history(after: segment.machine.floor.lsn, upTo: complete).prefix { header in
+            let history = all.prefix { header in
                 defer { bytes += Int(header.payloadBytes) }
                 return bytes < configuration.layerBytes
             }
-            return (segment, Array(history), complete)
+            return (Array(history), history.count == all.count ? complete : history.last?.end ?? .zero)
         }
-        guard let (segment, history, complete) = found, let last = history.last else { return false }
-        // All of the history up to `complete` was taken unless the layer is full.
-        let isWhole = state.withLock { $0.segments[id]?.machine.history(after: last.end, upTo: complete).isEmpty ?? false }
-        let upTo = isWhole ? complete : last.end
+        guard !history.isEmpty, let batches = open(history, of: segment, id) else { return nil }
+        return try segment.layers.draft(batches: batches, upTo: upTo)
+    }
+
+    private func open(_ history: [BatchHeader], of segment: HostedSegment, _ id: SegmentID) -> [(BatchHeader, ByteBuffer)]? {
         var batches: [(BatchHeader, ByteBuffer)] = []
+        batches.reserveCapacity(history.count)
         for header in history {
             guard let plain = segment.tail.open(header) else {
                 // The bytes are not what was sealed: as if they had never come, and gossip brings them again.
@@ -93,15 +114,11 @@ extension StorageHost {
                     segment.tail.discard(header)
                     withMachine(id, in: &state) { $0.corrupted(end: header.end, into: &$1) }
                 }
-                return false
+                return nil
             }
             batches.append((header, plain))
         }
-        if upTo > segment.layers.layeredLSN { try segment.layers.cut(batches: batches, upTo: upTo) }
-        state.withLock { state in
-            withMachine(id, in: &state) { machine, actions in _ = machine.layered(upTo: upTo, into: &actions) }
-        }
-        return true
+        return batches
     }
 
     /// Forgets payloads that every local segment of the group has in layers.

@@ -18,7 +18,8 @@ package import VolumeModel
 /// machines learn what is on disk and the answers go out. A thread that finds its records flushed by another one just goes
 /// on: that is the group commit. Nothing sends while a lock is held.
 package final class StorageHost: Sendable {
-    package typealias ReplySink = @Sendable (SegmentID, SegmentReply, ByteBuffer?) -> Void
+    /// Gets what became due for one driver together.
+    package typealias ReplySink = @Sendable ([SegmentAnswer]) -> Void
 
     struct GroupKey: Hashable {
         var volume: VolumeID
@@ -280,7 +281,7 @@ package final class StorageHost: Sendable {
                 state.outbox = []
                 return (outbox, !state.queue.isEmpty)
             }
-            for outgoing in outbox { send(outgoing) }
+            send(outbox)
             if outbox.isEmpty && !more { return }
             if outbox.isEmpty && more && device.withLock({ $0.failure != nil }) { return }
         }
@@ -354,10 +355,30 @@ package final class StorageHost: Sendable {
         }
     }
 
+    /// Answers to one driver go out together, messages to peers one by one.
+    private func send(_ outbox: [Outgoing]) {
+        var answers: [SegmentAnswer] = []
+        var driver: UInt64 = 0
+        func answer() {
+            guard !answers.isEmpty else { return }
+            state.withLock({ $0.sinks[driver] })?(answers)
+            answers.removeAll(keepingCapacity: true)
+        }
+        for outgoing in outbox {
+            guard case .reply(let id, let connection, let reply, let payload) = outgoing else {
+                send(outgoing)
+                continue
+            }
+            if connection != driver { answer() }
+            driver = connection
+            answers.append(SegmentAnswer(id: id, reply: reply, payload: payload))
+        }
+        answer()
+    }
+
     private func send(_ outgoing: Outgoing) {
         switch outgoing {
-        case .reply(let id, let connection, let reply, let payload):
-            state.withLock({ $0.sinks[connection] })?(id, reply, payload)
+        case .reply: break
         case .message(let from, let node, let message, let payload):
             let to = SegmentID(volume: from.volume, group: from.group, node: node)
             if hosted.contains(node) {

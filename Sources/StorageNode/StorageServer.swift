@@ -119,19 +119,26 @@ private final class ConnectionHandler: ChannelInboundHandler {
     private func connect(_ context: ChannelHandlerContext) {
         let loop = context.eventLoop
         let bound = NIOLoopBound((self, context), eventLoop: loop)
-        connection = host.connect { id, reply, payload in
-            let frame = Frame.reply(id.volume, id.group, id.node, reply, payload: payload)
+        connection = host.connect { answers in
             if loop.inEventLoop {
                 let (handler, context) = bound.value
-                context.write(handler.wrapOutboundOut(frame), promise: nil)
-                if !handler.isAppending { context.flush() }
+                handler.write(answers, context)
             } else {
                 loop.execute {
                     let (handler, context) = bound.value
-                    context.writeAndFlush(handler.wrapOutboundOut(frame), promise: nil)
+                    handler.write(answers, context)
                 }
             }
         }
+    }
+
+    private func write(_ answers: [SegmentAnswer], _ context: ChannelHandlerContext) {
+        for answer in answers {
+            let id = answer.id
+            let frame = Frame.reply(id.volume, id.group, id.node, answer.reply, payload: answer.payload)
+            context.write(wrapOutboundOut(frame), promise: nil)
+        }
+        if !isAppending { context.flush() }
     }
 
     private func answer(_ request: UInt64, _ call: ServiceCall, _ context: ChannelHandlerContext) {

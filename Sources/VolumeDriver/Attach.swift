@@ -39,8 +39,8 @@ extension VolumeDriver {
             for node in nodes where !installed.contains(node) {
                 transport.send(.install(tenure), to: id(.namespace, node), payload: nil, create: true)
             }
-            for (id, reply, _) in takeReplies(milliseconds: 200) {
-                if case .installed = reply { installed.insert(id.node) }
+            for answer in takeReplies(milliseconds: 200) {
+                if case .installed = answer.reply { installed.insert(answer.id.node) }
             }
         }
     }
@@ -98,9 +98,9 @@ extension VolumeDriver {
 
     // MARK: - Recovery
 
-    func takeReplies(milliseconds: Int32) -> [(SegmentID, SegmentReply, ByteBuffer?)] {
+    func takeReplies(milliseconds: Int32) -> [SegmentAnswer] {
         let seen = changes.value
-        func take() -> [(SegmentID, SegmentReply, ByteBuffer?)] {
+        func take() -> [SegmentAnswer] {
             core.withLock { core in
                 let replies = core.replies
                 core.replies = []
@@ -151,12 +151,12 @@ extension VolumeDriver {
                     }
                 }
                 pending = []
-                for (id, reply, payload) in takeReplies(milliseconds: 50) {
-                    if case .batch(let header) = reply, let payload {
+                for answer in takeReplies(milliseconds: 50) {
+                    if case .batch(let header) = answer.reply, let payload = answer.payload {
                         payloads[header] = payload
-                        pending += machine.pulled(group: id.group, header)
+                        pending += machine.pulled(group: answer.id.group, header)
                     } else {
-                        pending += machine.replied(group: id.group, node: id.node, reply)
+                        pending += machine.replied(group: answer.id.group, node: answer.id.node, answer.reply)
                     }
                 }
                 let now = bx_monotonic_ns()
@@ -288,6 +288,7 @@ extension VolumeDriver {
             if core.failure == nil { core.failure = "detached" }
         }
         changes.signal()
+        ended.signal()
         fetchers.stop()
         transport.close()
     }

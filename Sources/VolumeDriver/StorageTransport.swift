@@ -34,7 +34,7 @@ protocol StorageTransport: Sendable {
 
 /// What a transport tells its driver.
 struct TransportEvents: Sendable {
-    var reply: @Sendable (SegmentID, SegmentReply, ByteBuffer?) -> Void
+    var reply: StorageHost.ReplySink
     var connection: @Sendable (_ nodes: [NodeID], _ isUp: Bool) -> Void
 }
 

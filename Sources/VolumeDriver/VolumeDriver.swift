@@ -31,7 +31,7 @@ package final class VolumeDriver: Sendable {
         /// Ring position up to which entries are in batches.
         var consumed: UInt64 = 0
         /// Replies while a recovery runs.
-        var replies: [(SegmentID, SegmentReply, ByteBuffer?)] = []
+        var replies: [SegmentAnswer] = []
         var required: [GroupID: LSN] = [:]
         var vdl = LSN.zero
         var epoch = VolumeEpoch.none
@@ -78,6 +78,8 @@ package final class VolumeDriver: Sendable {
     let doorbell: Int32
     /// Moves whenever something happened that an attaching or waiting thread may care about.
     let changes = EventSignal()
+    /// Moves when the driver has failed or has let go of the volume. Apart from `changes`, which moves at every commit.
+    let ended = EventSignal()
     let pump = PumpThread()
     let fetchers: FetchPool
 
@@ -93,7 +95,7 @@ package final class VolumeDriver: Sendable {
         let relay = Relay()
         transport = try storage.open(
             TransportEvents(
-                reply: { id, reply, payload in relay.driver?.replied(id, reply, payload) },
+                reply: { relay.driver?.replied($0) },
                 connection: { nodes, isUp in relay.driver?.connection(nodes, isUp) }),
             logger: logger)
         relay.set(self)
@@ -103,14 +105,21 @@ package final class VolumeDriver: Sendable {
 
     // MARK: - Replies
 
-    func replied(_ id: SegmentID, _ reply: SegmentReply, _ payload: ByteBuffer?) {
-        guard id.volume == configuration.volume else { return }
+    func replied(_ answers: [SegmentAnswer]) {
         let actions = core.withLock { core -> [WriterAction] in
             switch core.phase {
             case .recovering:
-                core.replies.append((id, reply, payload))
+                core.replies += answers.filter { $0.id.volume == configuration.volume }
                 return []
-            case .attached: return handle(id, reply, &core)
+            case .attached:
+                var actions: [WriterAction] = []
+                var durable: LSN?
+                for answer in answers where answer.id.volume == configuration.volume {
+                    actions += handle(answer.id, answer.reply, &durable, &core)
+                }
+                // Once for all of them: who waits is woken once.
+                if let durable { advance(to: durable, &core) }
+                return actions
             case .detached, .failed: return []
             }
         }
@@ -118,17 +127,18 @@ package final class VolumeDriver: Sendable {
         changes.signal()
     }
 
-    private func handle(_ id: SegmentID, _ reply: SegmentReply, _ core: inout Core) -> [WriterAction] {
+    /// - Parameter durable: the VDL, if the answer moves it
+    private func handle(
+        _ id: SegmentID, _ reply: SegmentReply, _ durable: inout LSN?, _ core: inout Core
+    ) -> [WriterAction] {
         switch reply {
         case .acknowledged(let epoch, let scl):
-            if let vdl = core.writer?.acknowledged(group: id.group, node: id.node, epoch: epoch, scl: scl) {
-                advance(to: vdl, &core)
-            }
+            if let vdl = core.writer?.acknowledged(group: id.group, node: id.node, epoch: epoch, scl: scl) { durable = vdl }
             return []
         case .installed(let stamp, let scl):
             guard let (vdl, actions) = core.writer?.installed(group: id.group, node: id.node, stamp, scl: scl)
             else { return [] }
-            if let vdl { advance(to: vdl, &core) }
+            if let vdl { durable = vdl }
             return actions
         case .refused(let refusal):
             return core.writer?.refused(group: id.group, node: id.node, refusal) ?? []
@@ -224,14 +234,15 @@ package final class VolumeDriver: Sendable {
         }
         logger.error("the driver stops", metadata: ["reason": "\(reason)"])
         changes.signal()
+        ended.signal()
     }
 
     /// Blocks until the driver has failed; the reason.
     package func waitUntilFailed() -> String {
         while true {
-            let seen = changes.value
+            let seen = ended.value
             if let reason = core.withLock({ $0.failure }) { return reason }
-            changes.wait(seen: seen, milliseconds: 1000)
+            ended.wait(seen: seen, milliseconds: 1000)
         }
     }
 

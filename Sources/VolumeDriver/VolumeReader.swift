@@ -15,7 +15,7 @@ package final class VolumeReader: Sendable {
 
     package init(volume: VolumeID, access: StorageAccess, logger: Logger) throws {
         self.volume = volume
-        transport = try access.open(TransportEvents(reply: { _, _, _ in }, connection: { _, _ in }), logger: logger)
+        transport = try access.open(TransportEvents(reply: { _ in }, connection: { _, _ in }), logger: logger)
     }
 
     package func close() { transport.close() }

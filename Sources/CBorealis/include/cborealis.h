@@ -69,8 +69,8 @@ int bx_user_ids(const char *name, int *uid, int *gid);
 /* fallocate and lseek modes Glibc's module does not export. */
 int bx_punch_hole(int fd, int64_t offset, int64_t length);
 int bx_preallocate(int fd, int64_t length);
-/* Writes all of the vector at the offset; 0 or errno. */
-int bx_pwritev_all(int fd, const void *const *parts, const size_t *lengths, int count, int64_t offset);
+/* Opens a file for direct I/O, or without on a file system that cannot do that; the descriptor, or -1 with errno. */
+int bx_open_direct(const char *path, int flags);
 int64_t bx_monotonic_ns(void);
 /* Bounds glibc's malloc arenas and lets it give memory back early. */
 void bx_limit_malloc_arenas(int arenas);
