@@ -19,6 +19,8 @@ struct RegionSetup {
     let keyring: LocalKeyring
     let authority: LocalAuthority
     let layout: Layout
+    /// The copy that lost metadata were restored from.
+    private(set) var restoredFrom: String?
 
     struct Installation {
         /// The account it runs under; nil keeps the caller's.
@@ -29,7 +31,12 @@ struct RegionSetup {
     init(_ options: UpOptions, directory: DataDirectory, executable: String, environment: [String: String]) throws {
         self.options = options
         self.directory = directory
-        let isNew = !FileManager.default.fileExists(atPath: directory.metadata)
+        var isNew = !FileManager.default.fileExists(atPath: directory.metadata)
+        if isNew, directory.exists { try directory.checkFormat() }
+        if isNew, let copy = try MetadataCopies(directory: directory).restore() {
+            restoredFrom = copy
+            isNew = false
+        }
         // A fresh directory stays as it is when what was asked for cannot be.
         if isNew { _ = try Self.checked(options, known: [], directory: directory, environment: environment) }
         try directory.prepare()
@@ -137,7 +144,13 @@ struct RegionSetup {
             var port = known[role]?.first?.port ?? 0
             if port == 0 || taken.contains(port) || !Ports.isFree(port) { port = try Ports.choose(except: taken) }
             taken.insert(port)
-            try metadata.save(nodes.map { NodeRecord(id: $0, role: role, host: RegionDefaults.host, port: port) })
+            let hosted = known[role] ?? nodes.map { NodeRecord(id: $0, role: role, host: RegionDefaults.host, port: port) }
+            try metadata.save(
+                hosted.map { node in
+                    var node = node
+                    node.port = port
+                    return node
+                })
         }
     }
 
@@ -198,7 +211,7 @@ struct RegionSetup {
     }
 
     private func saveFirstGroup(_ volume: VolumeID) throws {
-        let nodes = Self.storageRoles(layout).flatMap(\.nodes)
+        let nodes = try metadata.nodes().filter { $0.state == .member }.map(\.id)
         let membership = Membership(epoch: MembershipEpoch(1), sets: [nodes])
         try metadata.save(GroupRecord(volume: volume, group: .namespace, membership: membership))
     }

@@ -47,11 +47,11 @@ extension StorageHost {
     /// - Throws: if the node has not got everything that a read at `at` may need
     func view(_ id: SegmentID, at: LSN, complete: LSN) throws -> (LayerStore, TailIndex) {
         let (layers, tail, history, floor) = try state.withLock { state throws(CallFailure) in
-            guard !state.down.contains(id.node), !state.isolated.contains(id.node) else {
+            guard !state.isOut(id.node), !state.isolated.contains(id.node) else {
                 throw CallFailure("\(id.node) is down")
             }
             guard let segment = state.segments[id] else { throw CallFailure("\(id.node) has no \(id.group) of \(id.volume)") }
-            guard !segment.isCopying else { throw CallFailure("\(id) is being copied from a peer") }
+            guard !segment.isCopying, !segment.lacksLayers else { throw CallFailure("\(id) is being copied from a peer") }
             guard segment.machine.scl >= complete else {
                 throw CallFailure("\(id) is complete to \(segment.machine.scl) only, not to \(complete)")
             }
@@ -70,7 +70,7 @@ extension StorageHost {
         do {
             return try layers.blocks(file: file, range: first..<(first + UInt64(count)), at: at, tail: tail)
         } catch let error as LayerStoreError {
-            noteDamage(id, error)
+            noteTrouble(id, error)
             throw error
         }
     }

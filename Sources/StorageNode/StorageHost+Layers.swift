@@ -51,28 +51,29 @@ extension StorageHost {
 
     /// The segment, unless its layers are about to be replaced by a peer's.
     private func settledSegment(_ id: SegmentID) -> HostedSegment? {
-        state.withLock { state in state.segments[id].flatMap { $0.isCopying ? nil : $0 } }
+        state.withLock { state in state.segments[id].flatMap { $0.isCopying || $0.lacksLayers ? nil : $0 } }
     }
 
     /// One layer for every node's segment of the group. False if none got further.
     @discardableResult
     func cutLayers(_ key: GroupKey) -> Bool {
         var worked = false
-        for node in configuration.nodes {
+        for node in nodes {
             let id = SegmentID(volume: key.volume, group: key.group, node: node)
             do { if try cutLayer(id) { worked = true } } catch {
                 logger.error("cut a layer", metadata: ["segment": "\(id)", "error": "\(error)"])
+                noteTrouble(id, error)
             }
         }
         settle()
         dropTail(key)
-        for node in configuration.nodes { compact(SegmentID(volume: key.volume, group: key.group, node: node)) }
+        for node in nodes { compact(SegmentID(volume: key.volume, group: key.group, node: node)) }
         return worked
     }
 
     private func cutLayer(_ id: SegmentID) throws -> Bool {
         let found = state.withLock { state -> (HostedSegment, [BatchHeader], LSN)? in
-            guard let segment = state.segments[id], !segment.isCopying, !state.down.contains(id.node) else { return nil }
+            guard let segment = state.segments[id], !segment.isCopying, !segment.lacksLayers else { return nil }
             let complete = segment.machine.complete
             var bytes = 0
             let history = segment.machine.history(after: segment.machine.floor.lsn, upTo: complete).prefix { header in
@@ -107,8 +108,8 @@ extension StorageHost {
     /// Forgets payloads that every local segment of the group has in layers.
     private func dropTail(_ key: GroupKey) {
         let (tail, floor) = state.withLock { state -> (GroupTail?, LSN?) in
-            let floors = configuration.nodes.compactMap { node -> LSN? in
-                if state.down.contains(node) { return nil }
+            let floors = state.nodes.compactMap { node -> LSN? in
+                if state.isOut(node) { return nil }
                 return state.segments[SegmentID(volume: key.volume, group: key.group, node: node)]?.machine.floor.lsn
             }
             return (state.tails[key], floors.min())
@@ -126,7 +127,7 @@ extension StorageHost {
             while try segment.layers.compact(horizon: horizon, pins: []).hasMore, !isStopping.load(ordering: .relaxed) {}
         } catch {
             logger.error("merge layers", metadata: ["segment": "\(id)", "error": "\(error)"])
-            if let damage = error as? LayerStoreError { noteDamage(id, damage) }
+            noteTrouble(id, error)
         }
     }
 
@@ -140,7 +141,7 @@ extension StorageHost {
 
     private func recycleJournal() {
         let (floors, down) = state.withLock { state in
-            (state.segments.mapValues(\.machine.floor.lsn), state.down.union(state.starting))
+            (state.segments.mapValues(\.machine.floor.lsn), state.down.union(state.starting).union(state.failed.keys))
         }
         // A node that is down left its promises in the old files: new ones do not repeat them.
         guard down.isEmpty else { return }
@@ -164,8 +165,7 @@ extension StorageHost {
             guard state.segments[id] != nil, !(state.segments[id]?.isCopying ?? true) else { return nil }
             state.damaged[id.node, default: 0] += 1
             state.segments[id]?.isCopying = true
-            let members = state.segments[id]?.machine.membership.nodes ?? []
-            return members.filter { $0 != id.node && !state.down.contains($0) && !state.isolated.contains($0) }.randomElement()
+            return copyPeer(of: id, in: state)
         }
         if let peer { startCopy(id, from: peer) } else { state.withLock { $0.segments[id]?.isCopying = false } }
     }
@@ -205,6 +205,7 @@ extension StorageHost {
             return damage.count
         } catch {
             logger.error("scrub", metadata: ["segment": "\(id)", "error": "\(error)"])
+            noteTrouble(id, error)
             return 0
         }
     }

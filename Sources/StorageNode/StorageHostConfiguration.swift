@@ -44,7 +44,9 @@ package struct StorageHostConfiguration: Sendable {
     package var directory: String
     package var nodes: [NodeID]
     /// Every storage process of the region, this one included.
-    package var peers: [PeerAddress]
+    package var peers: PeerDirectory
+    /// Nodes whose segments do not live in `directory`, and where they do.
+    package var nodeDirectories: [NodeID: String] = [:]
     package var listenHost: String
     package var listenPort: Int
     package var security: TransportSecurity
@@ -58,7 +60,7 @@ package struct StorageHostConfiguration: Sendable {
     package var journalFileBytes = Journal.fileBytes
 
     package init(
-        directory: String, nodes: [NodeID], peers: [PeerAddress], listenHost: String, listenPort: Int,
+        directory: String, nodes: [NodeID], peers: PeerDirectory, listenHost: String, listenPort: Int,
         security: TransportSecurity
     ) {
         self.directory = directory
@@ -83,6 +85,8 @@ package struct NodeStatus: Sendable, Codable {
         package var promised: UInt32
         package var membership: UInt32
         package var isMember: Bool
+        /// The group's members as this segment knows them: one set, or two while a node is being replaced.
+        package var sets: [[NodeID]]
     }
 
     package var node: NodeID

@@ -43,6 +43,7 @@ package final class VolumeDriver: Sendable {
         /// The eviction clock's position.
         var hand: UInt64 = 0
         var reachable: Set<NodeID> = []
+        var replacements: [Replacement] = []
     }
 
     struct Counters {
@@ -273,7 +274,12 @@ package final class VolumeDriver: Sendable {
                 shippedBytes: core.counters.shippedBytes, syncs: counters?.syncs ?? 0, engineWrites: counters?.writes ?? 0,
                 engineWriteBytes: counters?.writeBytes ?? 0, fetches: core.counters.fetches,
                 fetchedBytes: core.counters.fetchedBytes, ringWakes: counters?.wakes ?? 0,
-                evictedBytes: core.counters.evictedBytes)
+                evictedBytes: core.counters.evictedBytes,
+                members: core.writer.map { writer in
+                    writer.openGroups.compactMap { group in
+                        writer.membership(of: group).map { GroupMembers(group: group, $0) }
+                    }
+                })
         }
     }
 }
