@@ -104,7 +104,9 @@ let package = Package(
         .testTarget(name: "RegionTests", dependencies: ["Engines"]),
         .testTarget(
             name: "StorageNodeTests",
-            dependencies: ["StorageNode", "SegmentCore", "LayerCore", "Keyring", "VolumeModel", crypto, nioCore]),
+            dependencies: [
+                "StorageNode", "StorageWire", "SegmentCore", "LayerCore", "Keyring", "VolumeModel", crypto, nioCore, logging,
+            ]),
         .testTarget(
             name: "LayerCoreTests",
             dependencies: [

@@ -37,6 +37,9 @@ extension StorageHost {
             return try log(SegmentID(volume: volume, group: group, node: node), after: after, limit: limit)
         case .inventory:
             return try HostInventory(nodes: status()).encoded
+        case .pin(let volume, let node, let holder, let at, let seconds):
+            try pin(volume, node, holder: holder, at: at, seconds: seconds)
+            return ByteBuffer()
         case .layers, .layerContent, .timeline:
             return try answerAboutLayers(call)
         }

@@ -121,22 +121,12 @@ extension StorageHost {
     private func compact(_ id: SegmentID) {
         guard let segment = settledSegment(id) else { return }
         do {
-            // Readers and mounts at older LSNs pin what they may ask for; none are registered yet, so a generous stretch of
-            // history stays readable.
-            let horizon = state.withLock { historyHorizon(id, in: $0) }
-            while try segment.layers.compact(horizon: horizon, pins: []).hasMore, !isStopping.load(ordering: .relaxed) {}
+            let (horizon, pins) = readPoints(of: id)
+            while try segment.layers.compact(horizon: horizon, pins: pins).hasMore, !isStopping.load(ordering: .relaxed) {}
         } catch {
             logger.error("merge layers", metadata: ["segment": "\(id)", "error": "\(error)"])
             noteTrouble(id, error)
         }
-    }
-
-    /// History older than this many log bytes is merged away.
-    private static let historyBytes: UInt64 = 1 << 30
-
-    private func historyHorizon(_ id: SegmentID, in state: borrowing State) -> LSN {
-        let floor = state.segments[id]?.machine.floor.lsn ?? .zero
-        return LSN(floor.value > Self.historyBytes ? floor.value - Self.historyBytes : 0)
     }
 
     private func recycleJournal() {

@@ -53,6 +53,8 @@ package final class StorageHost: Sendable {
         var repaired: [NodeID: Int] = [:]
         /// Segments that peers are copying.
         var exports: [UInt64: SegmentExport] = [:]
+        /// Where mounts read.
+        var pins = ReadPins()
         var scratch: [SegmentAction] = []
         var random = SystemRandomNumberGenerator()
 
@@ -75,6 +77,8 @@ package final class StorageHost: Sendable {
     let keys: any VolumeKeySource
     let logger: Logger
     let state = Mutex(State())
+    /// Monotonic nanoseconds.
+    let created = bx_monotonic_ns()
     let device: Mutex<Device>
     let cache: ChunkCache
     let layering = EventCount()

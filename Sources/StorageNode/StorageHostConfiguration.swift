@@ -56,6 +56,10 @@ package struct StorageHostConfiguration: Sendable {
     package var tailBytesMax = 64 << 20
     /// Everything on disk is authenticated once in this time.
     package var scrubSeconds = 6 * 3600
+    /// History older than this many log bytes is merged away, unless a mount reads there.
+    package var historyBytes: UInt64 = 1 << 30
+    /// Collect from the start on, without waiting for mounts of an earlier run: for tests.
+    package var startsWithoutPins = false
     /// Size of one journal file.
     package var journalFileBytes = Journal.fileBytes
 

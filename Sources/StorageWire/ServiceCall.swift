@@ -24,6 +24,8 @@ package enum ServiceCall: Hashable, Sendable {
     case layerContent(copy: UInt64, layer: UInt32, offset: UInt64, count: UInt32)
     /// (microseconds, LSN) pairs of the volume's timestamps, u64s.
     case timeline(volume: VolumeID, node: NodeID)
+    /// A mount's lease on an LSN that it reads at; 0 seconds give it up. Answered with nothing.
+    case pin(volume: VolumeID, node: NodeID, holder: UInt64, at: LSN, seconds: UInt32)
 
     private var code: UInt8 {
         switch self {
@@ -35,6 +37,7 @@ package enum ServiceCall: Hashable, Sendable {
         case .layers: 6
         case .layerContent: 7
         case .timeline: 8
+        case .pin: 9
         }
     }
 
@@ -59,6 +62,8 @@ package enum ServiceCall: Hashable, Sendable {
             buffer.writeMultipleIntegers(copy, layer, offset, count, endianness: .little)
         case .timeline(let volume, let node):
             buffer.writeMultipleIntegers(volume.value, node.value, endianness: .little)
+        case .pin(let volume, let node, let holder, let at, let seconds):
+            buffer.writeMultipleIntegers(volume.value, node.value, holder, at.value, seconds, endianness: .little)
         }
     }
 
@@ -113,6 +118,13 @@ package enum ServiceCall: Hashable, Sendable {
             guard let (volume, node) = buffer.readMultipleIntegers(endianness: .little, as: (UInt64, UInt16).self)
             else { return nil }
             self = .timeline(volume: VolumeID(volume), node: NodeID(node))
+        case 9:
+            guard
+                let (volume, node, holder, at, seconds) = buffer.readMultipleIntegers(
+                    endianness: .little, as: (UInt64, UInt16, UInt64, UInt64, UInt32).self)
+            else { return nil }
+            self = .pin(
+                volume: VolumeID(volume), node: NodeID(node), holder: holder, at: LSN(at), seconds: seconds)
         default: return nil
         }
     }

@@ -88,6 +88,7 @@ extension VolumeDriver {
             core.required = survey.required
             core.vdl = at
         }
+        try takePin(at: at)
         let namespace = try readNamespace(at: at, required: survey.required, recovered: nil)
         core.withLock { $0.namespace = namespace }
         let attachment = try mount(namespace, mode: UInt32(BX_MODE_LOCAL))
@@ -287,6 +288,7 @@ extension VolumeDriver {
             core.ring = nil
             if core.failure == nil { core.failure = "detached" }
         }
+        releasePin()
         changes.signal()
         fetchers.stop()
         transport.close()

@@ -163,6 +163,7 @@ extension VolumeDriver {
             transport.send(.vdl(vdl, epoch: epoch), to: id, payload: nil, create: false)
         }
         if !actions.isEmpty { perform(actions) }
+        renewPin()
         evictIfNeeded()
     }
 

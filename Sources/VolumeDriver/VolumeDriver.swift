@@ -44,6 +44,8 @@ package final class VolumeDriver: Sendable {
         var hand: UInt64 = 0
         var reachable: Set<NodeID> = []
         var replacements: [Replacement] = []
+        var pin: MountPin?
+        var preference = NodePreference()
     }
 
     struct Counters {
