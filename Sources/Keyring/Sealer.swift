@@ -34,7 +34,9 @@ package struct Sealer: Sendable {
             var bytes = [UInt8](repeating: 0, count: 12)
             withUnsafeBytes(of: a.bigEndian) { for (i, v) in $0.enumerated() { bytes[i] = v } }
             withUnsafeBytes(of: b.bigEndian) { for (i, v) in $0.enumerated() { bytes[4 + i] = v } }
-            do { return try AES.GCM.Nonce(data: bytes) } catch { preconditionFailure("twelve bytes are a nonce: \(error)") }
+            do { return try AES.GCM.Nonce(data: bytes) } catch {
+                preconditionFailure("twelve bytes are a nonce: \(error)")
+            }
         }
     }
 

@@ -22,7 +22,9 @@ package struct ReadPins: Sendable {
 
     /// Holds an LSN until a time, in the place of what the holder held before.
     /// - Returns: false if there are too many holders
-    package mutating func hold(_ lsn: LSN, of volume: VolumeID, by number: UInt64, from now: Int64, for lease: Int64) -> Bool {
+    package mutating func hold(_ lsn: LSN, of volume: VolumeID, by number: UInt64, from now: Int64, for lease: Int64)
+        -> Bool
+    {
         forget(before: now)
         let holder = Holder(volume: volume, number: number)
         guard leases[holder] != nil || leases.count < Self.holdersMax else { return false }

@@ -27,7 +27,8 @@ struct MetadataCopies {
     func restore() throws -> String? {
         var best: (path: String, revision: Int)?
         for path in storageDirectories().map({ "\($0)/\(Self.name)" }) {
-            guard let store = try? MetadataStore(path: path, isReadOnly: true), let number = try? Self.number(of: store) else { continue }
+            guard let store = try? MetadataStore(path: path, isReadOnly: true), let number = try? Self.number(of: store)
+            else { continue }
             if number > best?.revision ?? -1 { best = (path, number) }
         }
         if let best {

@@ -33,7 +33,9 @@ package final class MetadataStore: Sendable {
         } catch {
             throw RegionError(
                 "cannot open the metadata \(path): \(error)",
-                remedy: "check its owner and the free space; if it is damaged, move it away: `up` then takes the newest copy")
+                remedy:
+                    "check its owner and the free space; if it is damaged, move it away: `up` then takes the newest copy"
+            )
         }
         if try database.read({ try Self.migrator.hasBeenSuperseded($0) }) {
             throw RegionError(
@@ -84,7 +86,9 @@ package final class MetadataStore: Sendable {
         let fd = open(new, O_RDWR | O_CLOEXEC)
         defer { if fd >= 0 { close(fd) } }
         guard fd >= 0, fchmod(fd, 0o600) == 0, fsync(fd) == 0, rename(new, path) == 0 else {
-            throw RegionError("cannot write \(path): \(String(cString: strerror(errno)))", remedy: "check its owner and the free space")
+            throw RegionError(
+                "cannot write \(path): \(String(cString: strerror(errno)))",
+                remedy: "check its owner and the free space")
         }
     }
 
@@ -164,7 +168,8 @@ package final class MetadataStore: Sendable {
                     VALUES (?, ?, ?, ?, ?, ?, ?, ?)
                     """,
                 arguments: [
-                    cluster.id, cluster.engine.rawValue, "\(cluster.volume)", cluster.state.rawValue, cluster.host, cluster.port,
+                    cluster.id, cluster.engine.rawValue, "\(cluster.volume)", cluster.state.rawValue, cluster.host,
+                    cluster.port,
                     cluster.superuser, try JSONEncoder().encode(cluster.password),
                 ])
             try db.execute(

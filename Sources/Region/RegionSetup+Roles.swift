@@ -14,7 +14,8 @@ extension RegionSetup {
             var configuration = try base(role)
             configuration.storage = RoleConfiguration.Storage(
                 directory: directory.storage(role), nodes: hosted.map { "\($0.id)" },
-                nodeDirectories: Self.directories(of: hosted), listenHost: hosted[0].host, listenPort: hosted[0].port, journalBytes: options.journalBytes)
+                nodeDirectories: Self.directories(of: hosted), listenHost: hosted[0].host, listenPort: hosted[0].port,
+                journalBytes: options.journalBytes)
             try directory.make(directory.storage(role), mode: 0o700)
             roles.append(configuration)
         }
@@ -94,7 +95,8 @@ extension RegionSetup {
             cacheBytesMax: try metadata.setting("cacheBytes").flatMap { UInt64($0) }.flatMap { $0 == 0 ? nil : $0 },
             nodes: try metadata.nodes().filter { $0.state == .member }.map { "\($0.id)" },
             engine: EngineSettings(
-                engine: cluster.engine, binaries: installation.binaries, account: installation.account, directory: "\(path)/engine",
+                engine: cluster.engine, binaries: installation.binaries, account: installation.account,
+                directory: "\(path)/engine",
                 host: cluster.host,
                 port: cluster.port, superuser: cluster.superuser, password: Secret.text(password),
                 overrides: try metadata.engineSettings(cluster: cluster.id)), localAt: nil,

@@ -105,7 +105,8 @@ struct RegionSetup {
                     "it is not clear which engine \(text) is for", remedy: "write postgres:\(text) or mariadb:\(text)")
             }
             guard kinds.contains(kind) else {
-                throw RegionError("no \(kind.title) cluster is started here", remedy: "add --engine, or leave \(text) out")
+                throw RegionError(
+                    "no \(kind.title) cluster is started here", remedy: "add --engine, or leave \(text) out")
             }
             let bare = prefixed == nil ? text : String(text.dropFirst(kind.rawValue.count + 1))
             settings[kind, default: []].append(try kind.parseSetting(bare))
@@ -144,7 +145,8 @@ struct RegionSetup {
             var port = known[role]?.first?.port ?? 0
             if port == 0 || taken.contains(port) || !Ports.isFree(port) { port = try Ports.choose(except: taken) }
             taken.insert(port)
-            let hosted = known[role] ?? nodes.map { NodeRecord(id: $0, role: role, host: RegionDefaults.host, port: port) }
+            let hosted =
+                known[role] ?? nodes.map { NodeRecord(id: $0, role: role, host: RegionDefaults.host, port: port) }
             try metadata.save(
                 hosted.map { node in
                     var node = node
@@ -250,7 +252,9 @@ struct RegionSetup {
             guard Ports.isFree(cluster.port, host: cluster.host) else {
                 throw RegionError(
                     "port \(cluster.port) is in use",
-                    remedy: "stop what uses it, or choose another with \(cluster.engine == .postgres ? "--port" : "--mariadb-port")")
+                    remedy:
+                        "stop what uses it, or choose another with \(cluster.engine == .postgres ? "--port" : "--mariadb-port")"
+                )
             }
         }
     }

@@ -34,17 +34,24 @@ extension Supervisor {
         let nodes = try setup.metadata.allNodes()
         switch nodes.first(where: { $0.id == old })?.state {
         case .leaving, .retired, nil: break
-        case .joining: throw RegionError("the replacement of \(old) was called off", remedy: "see `borealis volume stat`")
+        case .joining:
+            throw RegionError("the replacement of \(old) was called off", remedy: "see `borealis volume stat`")
         case .member:
             throw RegionError(
-                "the replacement of \(old) by \(new) goes on without this command", remedy: "see `borealis volume stat`")
+                "the replacement of \(old) by \(new) goes on without this command", remedy: "see `borealis volume stat`"
+            )
         }
-        return ("\(new) has taken the place of \(old) in every protection group; \(old) is fenced for good and removed", "\(new)")
+        return (
+            "\(new) has taken the place of \(old) in every protection group; \(old) is fenced for good and removed",
+            "\(new)"
+        )
     }
 
     private func begin(_ order: NodeOrder) throws -> (old: NodeID, new: NodeID) {
         let known = try setup.metadata.allNodes()
-        guard let old = known.first(where: { "\($0.id)" == order.node && ($0.state == .member || $0.state == .joining) }) else {
+        guard
+            let old = known.first(where: { "\($0.id)" == order.node && ($0.state == .member || $0.state == .joining) })
+        else {
             throw RegionError("there is no node \(order.node)", remedy: "`borealis status` lists them")
         }
         if let joining = known.first(where: { $0.state == .joining }) {
@@ -129,7 +136,8 @@ extension Supervisor {
     /// Tells every process of a replacement that is under way; ends it when no protection group has the old node any more.
     private func advanceReplacement(_ instances: [InstanceStatus]) throws -> Bool {
         let nodes = try setup.metadata.nodes()
-        guard var new = nodes.first(where: { $0.state == .joining }), var old = nodes.first(where: { $0.id == new.replaces })
+        guard var new = nodes.first(where: { $0.state == .joining }),
+            var old = nodes.first(where: { $0.id == new.replaces })
         else { return false }
         var order = NodeOrder(node: "\(old.id)")
         order.by = "\(new.id)"
@@ -155,7 +163,8 @@ extension Supervisor {
     /// What still keeps the old node: clusters whose groups are not known, and groups that have it or lack the new one.
     private func pending(_ old: NodeID, _ new: NodeID, _ instances: [InstanceStatus]) throws -> [String] {
         try setup.metadata.clusters().flatMap { cluster -> [String] in
-            guard let groups = instances.first(where: { $0.cluster == cluster.id })?.driver?.members, !groups.isEmpty else {
+            guard let groups = instances.first(where: { $0.cluster == cluster.id })?.driver?.members, !groups.isEmpty
+            else {
                 return ["\(cluster.id) is not running"]
             }
             return groups.filter { $0.sets.count != 1 || $0.sets[0].contains(old) || !$0.sets[0].contains(new) }
@@ -194,6 +203,7 @@ extension Supervisor {
         let trouble = replacementTrouble.withLock { $0 }.map { "; \($0)" } ?? ""
         guard !waiting.isEmpty else { return "\(new.id) takes the place of \(old)\(trouble)" }
         let more = waiting.count > 4 ? " and \(waiting.count - 4) more" : ""
-        return "\(new.id) takes the place of \(old): waiting for \(waiting.prefix(4).joined(separator: ", "))\(more)\(trouble)"
+        return
+            "\(new.id) takes the place of \(old): waiting for \(waiting.prefix(4).joined(separator: ", "))\(more)\(trouble)"
     }
 }

@@ -188,7 +188,8 @@ package final class Supervisor: Sendable {
         if let named {
             guard known.contains(named) else {
                 throw RegionError(
-                    "no cluster \(named) runs here", remedy: "see `borealis status`; \(known.joined(separator: ", ")) do")
+                    "no cluster \(named) runs here",
+                    remedy: "see `borealis status`; \(known.joined(separator: ", ")) do")
             }
             return named
         }

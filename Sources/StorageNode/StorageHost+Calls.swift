@@ -53,8 +53,12 @@ extension StorageHost {
             guard !state.isOut(id.node), !state.isolated.contains(id.node) else {
                 throw CallFailure("\(id.node) is down")
             }
-            guard let segment = state.segments[id] else { throw CallFailure("\(id.node) has no \(id.group) of \(id.volume)") }
-            guard !segment.isCopying, !segment.lacksLayers else { throw CallFailure("\(id) is being copied from a peer") }
+            guard let segment = state.segments[id] else {
+                throw CallFailure("\(id.node) has no \(id.group) of \(id.volume)")
+            }
+            guard !segment.isCopying, !segment.lacksLayers else {
+                throw CallFailure("\(id) is being copied from a peer")
+            }
             guard segment.machine.scl >= complete else {
                 throw CallFailure("\(id) is complete to \(segment.machine.scl) only, not to \(complete)")
             }
@@ -88,9 +92,12 @@ extension StorageHost {
         guard let (tail, history) = found else { throw CallFailure("\(id.node) has no \(id.group) of \(id.volume)") }
         var answer = ByteBuffer()
         for header in history.prefix(Int(limit)) {
-            guard let plain = tail.open(header), answer.readableBytes + plain.readableBytes < Frame.longest / 2 else { break }
+            guard let plain = tail.open(header), answer.readableBytes + plain.readableBytes < Frame.longest / 2 else {
+                break
+            }
             answer.writeMultipleIntegers(
-                header.start.value, header.end.value, header.epoch.value, UInt32(plain.readableBytes), endianness: .little)
+                header.start.value, header.end.value, header.epoch.value, UInt32(plain.readableBytes),
+                endianness: .little)
             answer.writeImmutableBuffer(plain)
         }
         return answer

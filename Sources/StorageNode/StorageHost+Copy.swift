@@ -50,7 +50,8 @@ extension StorageHost {
         let description = try SegmentDescription(decoding: &answer)
         let importer = try segment.layers.importer(description)
         while let (layer, offset) = importer.wanted {
-            let bytes = try ask(.layerContent(copy: copy, layer: layer, offset: offset, count: Self.copyBytes), of: node)
+            let bytes = try ask(
+                .layerContent(copy: copy, layer: layer, offset: offset, count: Self.copyBytes), of: node)
             guard bytes.readableBytes > 0 else { throw CallFailure("the peer's layer \(layer) is too short") }
             try importer.append(bytes)
         }

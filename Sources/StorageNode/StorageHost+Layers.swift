@@ -19,7 +19,9 @@ extension StorageHost {
         lowerPriority()
         while !isStopping.load(ordering: .acquiring) {
             let seen = layering.value
-            let keys = state.withLock { state in state.tails.keys.sorted { ($0.volume, $0.group) < ($1.volume, $1.group) } }
+            let keys = state.withLock { state in
+                state.tails.keys.sorted { ($0.volume, $0.group) < ($1.volume, $1.group) }
+            }
             var total = 0
             var worked = false
             let isJournalLong = device.withLock { $0.journal.files } > Self.journalFilesSoft
@@ -84,7 +86,9 @@ extension StorageHost {
         }
         guard let (segment, history, complete) = found, let last = history.last else { return false }
         // All of the history up to `complete` was taken unless the layer is full.
-        let isWhole = state.withLock { $0.segments[id]?.machine.history(after: last.end, upTo: complete).isEmpty ?? false }
+        let isWhole = state.withLock {
+            $0.segments[id]?.machine.history(after: last.end, upTo: complete).isEmpty ?? false
+        }
         let upTo = isWhole ? complete : last.end
         var batches: [(BatchHeader, ByteBuffer)] = []
         for header in history {
@@ -122,7 +126,8 @@ extension StorageHost {
         guard let segment = settledSegment(id) else { return }
         do {
             let (horizon, pins) = readPoints(of: id)
-            while try segment.layers.compact(horizon: horizon, pins: pins).hasMore, !isStopping.load(ordering: .relaxed) {}
+            while try segment.layers.compact(horizon: horizon, pins: pins).hasMore, !isStopping.load(ordering: .relaxed)
+            {}
         } catch {
             logger.error("merge layers", metadata: ["segment": "\(id)", "error": "\(error)"])
             noteTrouble(id, error)

@@ -137,7 +137,8 @@ extension StorageHost {
                         ("up", nil)
                     }
                 return NodeStatus(
-                    node: node, state: condition, reason: reason, scl: segments.map(\.scl).max() ?? 0, segments: segments,
+                    node: node, state: condition, reason: reason, scl: segments.map(\.scl).max() ?? 0,
+                    segments: segments,
                     damaged: state.damaged[node] ?? 0, repaired: state.repaired[node] ?? 0)
             }
         }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CBorealis
-package import Keyring
 internal import Glibc
+package import Keyring
 internal import LayerCore
 internal import LayerStore
 package import Logging
@@ -253,7 +253,8 @@ package final class StorageHost: Sendable {
         case .persist(let record, let token):
             if case .batch(let header, _) = record {
                 let payload = segment.tail.payload(header)
-                state.queue.append(Queued(entry: JournalEntry(segment: id, record: record, payload: payload), token: token))
+                state.queue.append(
+                    Queued(entry: JournalEntry(segment: id, record: record, payload: payload), token: token))
             } else {
                 // Promises, tenures and floors are kept twice: a segment whose promise is unreadable is a segment lost.
                 let entry = JournalEntry(segment: id, record: record)
@@ -411,7 +412,8 @@ package final class StorageHost: Sendable {
 
     /// Holds an appender back while the layers are behind.
     private func awaitLayers() {
-        while tailBytes.load(ordering: .relaxed) > configuration.tailBytesMax, !isLayeringStuck.load(ordering: .relaxed),
+        while tailBytes.load(ordering: .relaxed) > configuration.tailBytesMax,
+            !isLayeringStuck.load(ordering: .relaxed),
             !isStopping.load(ordering: .relaxed)
         {
             let seen = layered.value

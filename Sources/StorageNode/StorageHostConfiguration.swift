@@ -28,7 +28,9 @@ extension NodeID: Codable {
         let text = try decoder.singleValueContainer().decode(String.self)
         guard let id = NodeID(text) else {
             throw DecodingError.dataCorrupted(
-                .init(codingPath: decoder.codingPath, debugDescription: "\(text) is no node; nodes are called a1, b2, ..."))
+                .init(
+                    codingPath: decoder.codingPath, debugDescription: "\(text) is no node; nodes are called a1, b2, ..."
+                ))
         }
         self = id
     }

@@ -7,12 +7,14 @@ package import VolumeModel
 package enum ServiceCall: Hashable, Sendable {
     /// Blocks of a file as of an LSN, from a node whose chain is complete to `complete`.
     case blocks(
-        volume: VolumeID, group: GroupID, node: NodeID, file: FileID, first: UInt64, count: UInt32, at: LSN, complete: LSN)
+        volume: VolumeID, group: GroupID, node: NodeID, file: FileID, first: UInt64, count: UInt32, at: LSN,
+        complete: LSN)
     /// The namespace as of an LSN.
     case namespace(volume: VolumeID, node: NodeID, at: LSN, complete: LSN)
     /// CRC32C of each block, to compare copies without moving them; answered with u32s, 0 for an all-zero block.
     case digests(
-        volume: VolumeID, group: GroupID, node: NodeID, file: FileID, first: UInt64, count: UInt32, at: LSN, complete: LSN)
+        volume: VolumeID, group: GroupID, node: NodeID, file: FileID, first: UInt64, count: UInt32, at: LSN,
+        complete: LSN)
     /// The log parts that a node retains after an LSN, oldest first, opened.
     case log(volume: VolumeID, group: GroupID, node: NodeID, after: LSN, limit: UInt32)
     /// JSON about the process's nodes and segments.

@@ -44,7 +44,9 @@ extension VolumeDriver {
         var bytes: UInt64 = 0
         namespace.forEachItem { item in
             var info = stat()
-            if case .file = item.entry, lstat("\(root)/\(item.path)", &info) == 0 { bytes += UInt64(info.st_blocks) * 512 }
+            if case .file = item.entry, lstat("\(root)/\(item.path)", &info) == 0 {
+                bytes += UInt64(info.st_blocks) * 512
+            }
         }
         return bytes
     }

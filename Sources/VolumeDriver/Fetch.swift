@@ -80,7 +80,8 @@ extension VolumeDriver {
     private func place(
         of file: FileID, chunk: UInt64, _ core: inout Core
     ) -> (group: GroupID, lsn: LSN, complete: LSN, nodes: [NodeID]) {
-        let mapped = core.builder?.namespace.group(of: file, chunk: chunk) ?? core.namespace?.group(of: file, chunk: chunk)
+        let mapped =
+            core.builder?.namespace.group(of: file, chunk: chunk) ?? core.namespace?.group(of: file, chunk: chunk)
         let group = mapped ?? .namespace
         let complete = core.writer?.pgcl(of: group) ?? .zero
         return (

@@ -45,7 +45,8 @@ extension VolumeDriver {
         var actions: [WriterAction] = []
         for wish in core.replacements {
             for group in writer.openGroups {
-                guard let sets = writer.membership(of: group)?.sets, let last = sets.last, last.contains(wish.old) else { continue }
+                guard let sets = writer.membership(of: group)?.sets, let last = sets.last, last.contains(wish.old)
+                else { continue }
                 if sets.count == 2 {
                     // A takeover carries a change on that has been called off since.
                     if sets[0].contains(wish.new) { actions += core.writer!.reverse(group: group) }

@@ -134,7 +134,9 @@ extension Volume {
             }
             let json = target.json
             try Mount.run(configuration, removing: path == nil ? order.directory : nil) { url in
-                json ? try? ["url": url].printJSON() : print("a copy accepts connections:\n  \(ClientLine.text(for: url))")
+                json
+                    ? try? ["url": url].printJSON()
+                    : print("a copy accepts connections:\n  \(ClientLine.text(for: url))")
                 fflush(nil)
             }
         }
