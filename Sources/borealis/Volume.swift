@@ -7,7 +7,7 @@ internal import Region
 
 struct Volume: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Look into a cluster's volume.",
+        abstract: "Look into volumes, and look after them.",
         subcommands: [Dump.self, Stat.self, Verify.self, DetachCache.self, Open.self, Replace.self, RotateKey.self])
 }
 
