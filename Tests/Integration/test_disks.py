@@ -81,6 +81,7 @@ CASES = {
 }
 
 
+@pytest.mark.long("full-compact")
 @pytest.mark.parametrize("case", CASES)
 def test_a_node_disk_takes_the_node_out(make_region, seed, case):
     """And not the volume: clients commit all the while; the node comes back by itself when its disk does."""
