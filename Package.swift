@@ -49,7 +49,8 @@ let package = Package(
         // Codecs: bytes to values and back.
         .target(name: "LogWire", dependencies: ["CBorealis", "VolumeModel", nioCore], swiftSettings: house),
         .target(
-            name: "StorageWire", dependencies: ["VolumeModel", "SegmentCore", "LogWire", "CBorealis", nioCore], swiftSettings: house),
+            name: "StorageWire", dependencies: ["VolumeModel", "SegmentCore", "LogWire", "CBorealis", nioCore],
+            swiftSettings: house),
         .target(name: "PostgresWire", dependencies: [nioCore, crypto], swiftSettings: house),
         .target(name: "MySQLWire", dependencies: [nioCore, crypto], swiftSettings: house),
         // State machines, no I/O.
@@ -85,13 +86,16 @@ let package = Package(
         .target(
             name: "Region",
             dependencies: [
-                "Engines", "StorageNode", "VolumeDriver", "NamespaceCore", "LogWire", "Keyring", "VolumeModel", "CBorealis", nioCore, nioPosix, nioSSL,
+                "Engines", "StorageNode", "VolumeDriver", "NamespaceCore", "LogWire", "Keyring", "VolumeModel",
+                "CBorealis", nioCore, nioPosix, nioSSL,
                 x509, asn1, crypto, grdb, logging,
             ], swiftSettings: house),
         // Programs.
         .executableTarget(
-            name: "borealis", dependencies: ["Region", "Proxy", "VolumeModel", arguments, logging], swiftSettings: house),
-        .target(name: "SimulationKit", dependencies: ["QuorumCore", "SegmentCore", "VolumeModel"], swiftSettings: house),
+            name: "borealis", dependencies: ["Region", "Proxy", "VolumeModel", arguments, logging], swiftSettings: house
+        ),
+        .target(
+            name: "SimulationKit", dependencies: ["QuorumCore", "SegmentCore", "VolumeModel"], swiftSettings: house),
         .executableTarget(name: "simulate", dependencies: ["SimulationKit", arguments], swiftSettings: house),
         // Tests.
         .testTarget(name: "LogWireTests", dependencies: ["LogWire", "VolumeModel", "CBorealis", nioCore]),
@@ -104,11 +108,15 @@ let package = Package(
         .testTarget(name: "RegionTests", dependencies: ["Engines"]),
         .testTarget(
             name: "StorageNodeTests",
-            dependencies: ["StorageNode", "SegmentCore", "LayerCore", "Keyring", "VolumeModel", crypto, nioCore]),
+            dependencies: [
+                "StorageNode", "StorageWire", "SegmentCore", "LayerCore", "Keyring", "VolumeModel", crypto, nioCore,
+                logging,
+            ]),
         .testTarget(
             name: "LayerCoreTests",
             dependencies: [
-                "LayerCore", "LayerStore", "NamespaceCore", "LogWire", "Keyring", "VolumeModel", "CBorealis", crypto, nioCore,
+                "LayerCore", "LayerStore", "NamespaceCore", "LogWire", "Keyring", "VolumeModel", "CBorealis", crypto,
+                nioCore,
             ]),
     ]
 )

@@ -96,6 +96,17 @@ ssize_t preadv64v2(int fd, const struct iovec *parts, int count, off64_t offset,
     return offset == -1 ? readv_file(fd, file, parts, count) : preadv_file(fd, file, parts, count, offset, flags);
 }
 
+// Makes [offset, offset + length) present, for good: what is read through a mapping passes nobody who could fetch it. The
+// driver marks an eviction first and looks for the flag then; we do the reverse, so one of the two sees the other.
+static int hold_present(int fd, struct bx_fd *file, off_t offset, size_t length) {
+    uint32_t slot;
+    // An unlinked file is never evicted: the driver comes by names.
+    if (bx_table_find(file->inode, &slot) == file->id) __atomic_fetch_or(&bx.files[slot].flags, BX_FILE_MAPPED, __ATOMIC_SEQ_CST);
+    int present;
+    BX_GUARDED_READ(fd, file, offset, length, present, 0);
+    return present;
+}
+
 void *mmap64(void *at, size_t length, int protection, int flags, int fd, off64_t offset) {
     struct bx_fd *file = flags & MAP_ANONYMOUS ? NULL : bx_file_at(fd);
     if (BX_LIKELY(!file)) return bx_real.mmap64(at, length, protection, flags, fd, offset);
@@ -105,7 +116,7 @@ void *mmap64(void *at, size_t length, int protection, int flags, int fd, off64_t
         errno = EACCES;
         return MAP_FAILED;
     }
-    if (bx_guarded(file) && bx_make_present(fd, file, offset, length, false) != 0) return MAP_FAILED;
+    if (bx_guarded(file) && hold_present(fd, file, offset, length) != 0) return MAP_FAILED;
     return bx_real.mmap64(at, length, protection, flags, fd, offset);
 }
 void *mmap(void *at, size_t length, int protection, int flags, int fd, off_t offset) {

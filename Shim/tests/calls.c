@@ -8,6 +8,7 @@
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,7 +51,32 @@ static long size_of(const char *path) {
     return (long)st.st_size;
 }
 
+// What `mapped` holds at a place: no zeros.
+static char mapped_at(size_t i) { return (char)(1 + (i * 31 + i / 4096) % 255); }
+
+// A mapping shows the file's bytes, also those that were absent when it was made, and keeps them.
+static void check_mapping(bool absent) {
+    struct stat st;
+    int fd = open("mapped", O_RDONLY);
+    MUST(fd >= 0 && fstat(fd, &st) == 0 && st.st_size == 3 << 20);
+    if (absent) MUST(st.st_blocks == 0);
+    const char *shared = mmap(NULL, 3 << 20, PROT_READ, MAP_SHARED, fd, 0);
+    const char *private = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 2 << 20);
+    MUST(shared != MAP_FAILED && private != MAP_FAILED);
+    close(fd);
+    for (int round = 0; round < 20; round++) {
+        for (size_t i = 0; i < 3 << 20; i += 509) MUST(shared[i] == mapped_at(i));
+        for (size_t i = 0; i < 4096; i++) MUST(private[i] == mapped_at(i + (2 << 20)));
+        usleep(5000);
+    }
+    MUST(munmap((void *)shared, 3 << 20) == 0 && munmap((void *)private, 4096) == 0);
+}
+
 int main(int count, char **arguments) {
+    if (count > 1 && !strcmp(arguments[1], "--mapped")) {
+        check_mapping(true);
+        return 0;
+    }
     if (count > 2 && !strcmp(arguments[1], "--child")) {
         // After exec: the inherited descriptor is known, its offset shared.
         int fd = atoi(arguments[2]);
@@ -230,6 +256,12 @@ int main(int count, char **arguments) {
     map[0] = 'x';
     munmap(map, 4096);
     close(fd);
+    static char large[3 << 20];
+    for (size_t i = 0; i < sizeof large; i++) large[i] = mapped_at(i);
+    fd = open("mapped", O_RDWR | O_CREAT, 0600);
+    MUST(fd >= 0 && pwrite(fd, large, sizeof large, 0) == sizeof large && fsync(fd) == 0);
+    close(fd);
+    check_mapping(false);
 
     // Names.
     MUST(mkdir("d", 0777) == 0 && mkdir("d/e", 0700) == 0);

@@ -69,6 +69,16 @@ test_calls() {
     (cd "$work/calls" && mirror nobody calls --evict --mirror "$work/calls.mirror" --local '*.tmp' -- "$out/calls")
 }
 
+test_mapped() { # what the run before left, laid out without a block of it
+    fresh nobody calls
+    rm -rf "$work/calls.mirror"
+    (cd "$work/calls" && mirror nobody calls --mirror "$work/calls.mirror" --local '*.tmp' -- "$out/calls") || return 1
+    for options in "" "--evict"; do
+        fresh nobody mapped
+        (cd "$work/mapped" && mirror nobody mapped --attach holes $options --mirror "$work/calls.mirror" --local '*.tmp' -- "$out/calls" --mapped) || return 1
+    done
+}
+
 test_postgres() {
     fresh postgres pg pg.sock
     mirror postgres pg --mirror "$work/pg.mirror" --local "$pg_local" -- "$pg_bin/initdb" -D "$work/pg" -A trust -U postgres --locale=C &&
@@ -137,7 +147,7 @@ test_mariadb_killed() {
 
 tests="$*"
 if [ -z "$tests" ]; then
-    tests="unit symbols calls"
+    tests="unit symbols calls mapped"
     if [ "$(id -u)" = 0 ] && [ -x "$pg_bin/postgres" ]; then
         tests="$tests postgres postgres_holes postgres_evict postgres_reader postgres_killed postgres_failed"
     else

@@ -335,9 +335,10 @@ static void evict_file(const char *path) {
         uint32_t *lock = &ring->locks[bx_lock_index(st.st_ino, chunk)], none = 0;
         if (__atomic_compare_exchange_n(lock, &none, (uint32_t)syscall(SYS_gettid), false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
             if (__atomic_load_n(&ring->tail, __ATOMIC_SEQ_CST) == ring->head) {
-                __atomic_fetch_or(&slot->flags, BX_FILE_HOLES, __ATOMIC_SEQ_CST);
                 __atomic_fetch_add(&slot->evictions, 1, __ATOMIC_SEQ_CST);
-                if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)chunk, BX_FETCH_BYTES) == 0) punched++;
+                bool mapped = __atomic_load_n(&slot->flags, __ATOMIC_SEQ_CST) & BX_FILE_MAPPED;
+                if (!mapped) __atomic_fetch_or(&slot->flags, BX_FILE_HOLES, __ATOMIC_SEQ_CST);
+                if (!mapped && fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)chunk, BX_FETCH_BYTES) == 0) punched++;
                 __atomic_fetch_add(&slot->evictions, 1, __ATOMIC_SEQ_CST);
             }
             if (__atomic_exchange_n(lock, 0, __ATOMIC_SEQ_CST) & 0x80000000u) wake(lock);

@@ -32,7 +32,9 @@ package struct EngineAccount: Codable, Hashable, Sendable {
         guard bx_user_ids(name, &uid, &gid) == 0 else {
             throw EngineError(
                 "there is no account named \(name) to run engines under",
-                remedy: "install \(engine.package), which makes `\(engine.standardAccount)`, or name one with --engine-user")
+                remedy:
+                    "install \(engine.package), which makes `\(engine.standardAccount)`, or name one with --engine-user"
+            )
         }
         guard uid != 0 else {
             throw EngineError("engines must not run as root", remedy: "name an unprivileged account with --engine-user")

@@ -32,7 +32,8 @@ package struct EngineResidue: Sendable {
                 segments.insert(String(line[start...]))
             }
         }
-        let lock = String(decoding: lockFile.flatMap { FileManager.default.contents(atPath: $0) } ?? Data(), as: UTF8.self)
+        let lock = String(
+            decoding: lockFile.flatMap { FileManager.default.contents(atPath: $0) } ?? Data(), as: UTF8.self)
         let lines = lock.split(separator: "\n", omittingEmptySubsequences: false)
         let id = lines.count > 6 ? lines[6].split(separator: " ").last.flatMap { Int32($0) } : nil
         let note = Note(ring: ring, segments: segments.sorted(), systemV: id)

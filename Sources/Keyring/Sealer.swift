@@ -31,7 +31,9 @@ package struct Sealer: Sendable {
             self.b = b
         }
         fileprivate var value: AES.GCM.Nonce {
-            let words = (a.bigEndian, UInt32(truncatingIfNeeded: b >> 32).bigEndian, UInt32(truncatingIfNeeded: b).bigEndian)
+            let words = (
+                a.bigEndian, UInt32(truncatingIfNeeded: b >> 32).bigEndian, UInt32(truncatingIfNeeded: b).bigEndian
+            )
             return withUnsafeBytes(of: words) { bytes in
                 do { return try AES.GCM.Nonce(data: bytes) } catch {
                     preconditionFailure("twelve bytes are a nonce: \(error)")

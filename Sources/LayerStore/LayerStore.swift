@@ -88,6 +88,9 @@ package final class LayerStore: Sendable {
 
     // MARK: - What there is
 
+    /// The file without which a directory is not a store.
+    package static let manifestName = Manifest.name
+
     var current: LayerSet { state.withLock { $0.set } }
 
     /// Everything at or below is in the layers.

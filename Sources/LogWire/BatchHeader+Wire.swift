@@ -33,9 +33,10 @@ extension BatchHeader {
     /// Nil if the bytes are too few or the participant count is absurd.
     package init?(readingFrom buffer: inout ByteBuffer) {
         guard
-            let (volume, group, epoch, membership, start, end, previous, bytes, crc, count) = buffer.readMultipleIntegers(
-                endianness: .little,
-                as: (UInt64, UInt32, UInt32, UInt32, UInt64, UInt64, UInt64, UInt32, UInt32, UInt32).self),
+            let (volume, group, epoch, membership, start, end, previous, bytes, crc, count) =
+                buffer.readMultipleIntegers(
+                    endianness: .little,
+                    as: (UInt64, UInt32, UInt32, UInt32, UInt64, UInt64, UInt64, UInt32, UInt32, UInt32).self),
             count <= Self.participantsMax, buffer.readableBytes >= Int(count) * 4
         else { return nil }
         var participants: [GroupID] = []

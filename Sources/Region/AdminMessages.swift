@@ -22,13 +22,22 @@ package struct AdminRequest: Codable, Sendable {
         case rotateKeys
         /// Supervisor: a configuration for a copy-on-write mount of a volume (`volume` has its LSN and directory).
         case mount
+        /// Replaces a storage node: `node` says which. The supervisor reports progress until it is done; a process takes the
+        /// order up and answers at once.
+        case replaceNode
+        /// A process: forgets the node that `node` names.
+        case removeNode
     }
 
     package var command: Command
     package var fault: FaultOrder?
     package var volume: VolumeOrder?
+    package var node: NodeOrder?
 
-    package init(_ command: Command, fault: FaultOrder? = nil, volume: VolumeOrder? = nil) {
+    package init(
+        _ command: Command, fault: FaultOrder? = nil, volume: VolumeOrder? = nil, node: NodeOrder? = nil
+    ) {
+        self.node = node
         self.command = command
         self.fault = fault
         self.volume = volume
@@ -50,6 +59,8 @@ package struct AdminReply: Codable, Sendable {
     package var process: ProcessStatus?
     /// A path, for `mount`.
     package var path: String?
+    /// A node's name, for `replaceNode`.
+    package var node: String?
 
     package init(ok: Bool? = nil, error: String? = nil, note: String? = nil) {
         self.ok = ok
@@ -113,6 +124,19 @@ package struct FaultOrder: Codable, Hashable, Sendable {
         case .crashWriter: "crash-writer"
         }
     }
+}
+
+/// Which storage node is to be replaced, and by which.
+package struct NodeOrder: Codable, Hashable, Sendable {
+    package var node: String
+    /// The node that takes its place; the supervisor chooses it.
+    package var by: String?
+    /// Where the new node keeps its segments; nil: in the storage process's directory.
+    package var directory: String?
+    /// Calls the replacement off, or takes it back.
+    package var undo = false
+
+    package init(node: String) { self.node = node }
 }
 
 /// What to do with a volume.

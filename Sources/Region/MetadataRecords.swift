@@ -41,6 +41,22 @@ package struct NodeRecord: Sendable {
     package var role: String
     package var host: String
     package var port: Int
+    package var state = State.member
+    /// The node whose place it is to take, while it is joining.
+    package var replaces: NodeID?
+    /// Where its segments are; nil: in its process's directory.
+    package var directory: String?
+
+    package enum State: String, Sendable {
+        /// A member of protection groups.
+        case member
+        /// It is being filled and takes the place of `replaces`.
+        case joining
+        /// In no membership any more; its process has not removed it yet.
+        case leaving
+        /// Gone. The record keeps its name from being used again.
+        case retired
+    }
 }
 
 /// A protection group's six segments.

@@ -14,10 +14,16 @@ package import VolumeModel
 package final class MetadataStore: Sendable {
     private let database: DatabaseQueue
 
-    package init(path: String) throws {
+    /// - Parameter isReadOnly: for a copy, which is left as it is
+    package init(path: String, isReadOnly: Bool = false) throws {
         do {
             var configuration = Configuration()
             configuration.busyMode = .timeout(5)
+            configuration.readonly = isReadOnly
+            guard !isReadOnly else {
+                database = try DatabaseQueue(path: path, configuration: configuration)
+                return
+            }
             configuration.prepareDatabase { db in try db.execute(sql: "PRAGMA synchronous = FULL") }
             let fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
             if fd >= 0 { close(fd) }
@@ -27,7 +33,9 @@ package final class MetadataStore: Sendable {
         } catch {
             throw RegionError(
                 "cannot open the metadata \(path): \(error)",
-                remedy: "check its owner and the free space, or restore it")
+                remedy:
+                    "check its owner and the free space; if it is damaged, move it away: `up` then takes the newest copy"
+            )
         }
         if try database.read({ try Self.migrator.hasBeenSuperseded($0) }) {
             throw RegionError(
@@ -59,7 +67,29 @@ package final class MetadataStore: Sendable {
                         membershipEpoch INTEGER NOT NULL, sets TEXT NOT NULL, PRIMARY KEY (volume, number)) STRICT;
                     """)
         }
+        migrator.registerMigration("2") { db in
+            try db.execute(
+                sql: """
+                    ALTER TABLE node ADD COLUMN state TEXT NOT NULL DEFAULT 'member';
+                    ALTER TABLE node ADD COLUMN replaces TEXT;
+                    ALTER TABLE node ADD COLUMN directory TEXT;
+                    """)
+        }
         return migrator
+    }
+
+    /// Writes a copy of everything, durably, in the place of an older one.
+    package func copy(to path: String) throws {
+        let new = path + ".new"
+        unlink(new)
+        try database.writeWithoutTransaction { try $0.execute(sql: "VACUUM INTO ?", arguments: [new]) }
+        let fd = open(new, O_RDWR | O_CLOEXEC)
+        defer { if fd >= 0 { close(fd) } }
+        guard fd >= 0, fchmod(fd, 0o600) == 0, fsync(fd) == 0, rename(new, path) == 0 else {
+            throw RegionError(
+                "cannot write \(path): \(String(cString: strerror(errno)))",
+                remedy: "check its owner and the free space")
+        }
     }
 
     // MARK: - Settings
@@ -138,7 +168,8 @@ package final class MetadataStore: Sendable {
                     VALUES (?, ?, ?, ?, ?, ?, ?, ?)
                     """,
                 arguments: [
-                    cluster.id, cluster.engine.rawValue, "\(cluster.volume)", cluster.state.rawValue, cluster.host, cluster.port,
+                    cluster.id, cluster.engine.rawValue, "\(cluster.volume)", cluster.state.rawValue, cluster.host,
+                    cluster.port,
                     cluster.superuser, try JSONEncoder().encode(cluster.password),
                 ])
             try db.execute(
@@ -203,13 +234,19 @@ package final class MetadataStore: Sendable {
 
     // MARK: - Nodes and protection groups
 
-    package func nodes() throws -> [NodeRecord] {
+    /// The nodes that there are.
+    package func nodes() throws -> [NodeRecord] { try allNodes().filter { $0.state != .retired } }
+
+    /// The nodes that there are or ever were.
+    package func allNodes() throws -> [NodeRecord] {
         try database.read { db in
-            try Row.fetchAll(db, sql: "SELECT id, role, host, port FROM node ORDER BY id").map { row in
-                guard let id = NodeID(row["id"] as String) else {
+            try Row.fetchAll(db, sql: "SELECT * FROM node ORDER BY id").map { row in
+                guard let id = NodeID(row["id"] as String), let state = NodeRecord.State(rawValue: row["state"]) else {
                     throw Self.damaged("the node \(row["id"] as String)")
                 }
-                return NodeRecord(id: id, role: row["role"], host: row["host"], port: row["port"])
+                return NodeRecord(
+                    id: id, role: row["role"], host: row["host"], port: row["port"], state: state,
+                    replaces: (row["replaces"] as String?).flatMap { NodeID($0) }, directory: row["directory"])
             }
         }
     }
@@ -218,8 +255,14 @@ package final class MetadataStore: Sendable {
         try database.write { db in
             for node in nodes {
                 try db.execute(
-                    sql: "INSERT OR REPLACE INTO node (id, role, host, port) VALUES (?, ?, ?, ?)",
-                    arguments: ["\(node.id)", node.role, node.host, node.port])
+                    sql: """
+                        INSERT OR REPLACE INTO node (id, role, host, port, state, replaces, directory)
+                        VALUES (?, ?, ?, ?, ?, ?, ?)
+                        """,
+                    arguments: [
+                        "\(node.id)", node.role, node.host, node.port, node.state.rawValue,
+                        node.replaces.map { "\($0)" }, node.directory,
+                    ])
             }
         }
     }
@@ -237,11 +280,13 @@ package final class MetadataStore: Sendable {
         }
     }
 
-    /// Records a group, unless a newer membership of it is known already.
-    package func save(_ group: GroupRecord) throws {
+    /// Records a group, unless as new a membership of it is known already.
+    /// - Returns: whether it was news
+    @discardableResult
+    package func save(_ group: GroupRecord) throws -> Bool {
         let names = group.membership.sets.map { $0.map { "\($0)" } }
         let sets = String(decoding: try JSONEncoder().encode(names), as: UTF8.self)
-        try database.write {
+        return try database.write {
             try $0.execute(
                 sql: """
                     INSERT INTO protectionGroup (volume, number, membershipEpoch, sets) VALUES (?, ?, ?, ?)
@@ -249,6 +294,7 @@ package final class MetadataStore: Sendable {
                     WHERE excluded.membershipEpoch > membershipEpoch
                     """,
                 arguments: ["\(group.volume)", group.group.value, group.membership.epoch.value, sets])
+            return $0.changesCount > 0
         }
     }
 

@@ -9,12 +9,13 @@ extension RegionSetup {
     /// The settings of every process of the region, storage first.
     func roles() throws -> [RoleConfiguration] {
         var roles: [RoleConfiguration] = []
-        let nodes = Dictionary(grouping: try metadata.nodes(), by: \.role)
+        let nodes = Dictionary(grouping: try metadata.nodes().filter { $0.state != .leaving }, by: \.role)
         for (role, hosted) in nodes.sorted(by: { $0.key < $1.key }) {
             var configuration = try base(role)
             configuration.storage = RoleConfiguration.Storage(
-                directory: directory.storage(role), nodes: hosted.map { "\($0.id)" }, listenHost: hosted[0].host,
-                listenPort: hosted[0].port, journalBytes: options.journalBytes)
+                directory: directory.storage(role), nodes: hosted.map { "\($0.id)" },
+                nodeDirectories: Self.directories(of: hosted), listenHost: hosted[0].host, listenPort: hosted[0].port,
+                journalBytes: options.journalBytes)
             try directory.make(directory.storage(role), mode: 0o700)
             roles.append(configuration)
         }
@@ -30,6 +31,11 @@ extension RegionSetup {
             }
         }
         return roles
+    }
+
+    private static func directories(of nodes: [NodeRecord]) -> [String: String]? {
+        let pairs = nodes.compactMap { node in node.directory.map { ("\(node.id)", $0) } }
+        return pairs.isEmpty ? nil : Dictionary(uniqueKeysWithValues: pairs)
     }
 
     /// A process that opens a copy-on-write mount of a cluster's volume.
@@ -60,7 +66,7 @@ extension RegionSetup {
     }
 
     private func base(_ role: String) throws -> RoleConfiguration {
-        let nodes = Dictionary(grouping: try metadata.nodes(), by: \.role)
+        let nodes = Dictionary(grouping: try metadata.nodes().filter { $0.state != .leaving }, by: \.role)
         let peers = nodes.sorted { $0.key < $1.key }.map { _, hosted in
             RoleConfiguration.Peer(nodes: hosted.map { "\($0.id)" }, host: hosted[0].host, port: hosted[0].port)
         }
@@ -87,9 +93,10 @@ extension RegionSetup {
             groupBytes: volume.groupBytes,
             chunkBytes: volume.chunkBytes,
             cacheBytesMax: try metadata.setting("cacheBytes").flatMap { UInt64($0) }.flatMap { $0 == 0 ? nil : $0 },
-            nodes: try metadata.nodes().map { "\($0.id)" },
+            nodes: try metadata.nodes().filter { $0.state == .member }.map { "\($0.id)" },
             engine: EngineSettings(
-                engine: cluster.engine, binaries: installation.binaries, account: installation.account, directory: "\(path)/engine",
+                engine: cluster.engine, binaries: installation.binaries, account: installation.account,
+                directory: "\(path)/engine",
                 host: cluster.host,
                 port: cluster.port, superuser: cluster.superuser, password: Secret.text(password),
                 overrides: try metadata.engineSettings(cluster: cluster.id)), localAt: nil,

@@ -19,6 +19,8 @@ struct RegionSetup {
     let keyring: LocalKeyring
     let authority: LocalAuthority
     let layout: Layout
+    /// The copy that lost metadata were restored from.
+    private(set) var restoredFrom: String?
 
     struct Installation {
         /// The account it runs under; nil keeps the caller's.
@@ -29,7 +31,12 @@ struct RegionSetup {
     init(_ options: UpOptions, directory: DataDirectory, executable: String, environment: [String: String]) throws {
         self.options = options
         self.directory = directory
-        let isNew = !FileManager.default.fileExists(atPath: directory.metadata)
+        var isNew = !FileManager.default.fileExists(atPath: directory.metadata)
+        if isNew, directory.exists { try directory.checkFormat() }
+        if isNew, let copy = try MetadataCopies(directory: directory).restore() {
+            restoredFrom = copy
+            isNew = false
+        }
         // A fresh directory stays as it is when what was asked for cannot be.
         if isNew { _ = try Self.checked(options, known: [], directory: directory, environment: environment) }
         try directory.prepare()
@@ -98,7 +105,8 @@ struct RegionSetup {
                     "it is not clear which engine \(text) is for", remedy: "write postgres:\(text) or mariadb:\(text)")
             }
             guard kinds.contains(kind) else {
-                throw RegionError("no \(kind.title) cluster is started here", remedy: "add --engine, or leave \(text) out")
+                throw RegionError(
+                    "no \(kind.title) cluster is started here", remedy: "add --engine, or leave \(text) out")
             }
             let bare = prefixed == nil ? text : String(text.dropFirst(kind.rawValue.count + 1))
             settings[kind, default: []].append(try kind.parseSetting(bare))
@@ -137,7 +145,14 @@ struct RegionSetup {
             var port = known[role]?.first?.port ?? 0
             if port == 0 || taken.contains(port) || !Ports.isFree(port) { port = try Ports.choose(except: taken) }
             taken.insert(port)
-            try metadata.save(nodes.map { NodeRecord(id: $0, role: role, host: RegionDefaults.host, port: port) })
+            let hosted =
+                known[role] ?? nodes.map { NodeRecord(id: $0, role: role, host: RegionDefaults.host, port: port) }
+            try metadata.save(
+                hosted.map { node in
+                    var node = node
+                    node.port = port
+                    return node
+                })
         }
     }
 
@@ -198,7 +213,7 @@ struct RegionSetup {
     }
 
     private func saveFirstGroup(_ volume: VolumeID) throws {
-        let nodes = Self.storageRoles(layout).flatMap(\.nodes)
+        let nodes = try metadata.nodes().filter { $0.state == .member }.map(\.id)
         let membership = Membership(epoch: MembershipEpoch(1), sets: [nodes])
         try metadata.save(GroupRecord(volume: volume, group: .namespace, membership: membership))
     }
@@ -237,7 +252,9 @@ struct RegionSetup {
             guard Ports.isFree(cluster.port, host: cluster.host) else {
                 throw RegionError(
                     "port \(cluster.port) is in use",
-                    remedy: "stop what uses it, or choose another with \(cluster.engine == .postgres ? "--port" : "--mariadb-port")")
+                    remedy:
+                        "stop what uses it, or choose another with \(cluster.engine == .postgres ? "--port" : "--mariadb-port")"
+                )
             }
         }
     }

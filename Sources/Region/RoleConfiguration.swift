@@ -16,6 +16,8 @@ package struct RoleConfiguration: Codable, Sendable {
     package struct Storage: Codable, Sendable {
         package var directory: String
         package var nodes: [String]
+        /// Nodes that keep their segments elsewhere, and where: absolute paths.
+        package var nodeDirectories: [String: String]?
         package var listenHost: String
         package var listenPort: Int
         /// Log that is not in layers yet, bytes, beyond which commits wait; nil is the node's default.

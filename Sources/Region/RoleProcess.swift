@@ -23,6 +23,7 @@ package final class RoleProcess: Sendable {
     private let configuration: RoleConfiguration
     private let logger: Logger
     private let host: StorageHost?
+    private let peers: PeerDirectory
     private let instances: [InstanceRunner]
     private let started = ContinuousClock.now
     private let exitCode = Atomic<Int32>(0)
@@ -76,18 +77,22 @@ package final class RoleProcess: Sendable {
         self.configuration = configuration
         self.logger = logger
         let keys = try configuration.volumeKeys()
-        let peers = try configuration.peerAddresses()
+        let peers = PeerDirectory(try configuration.peerAddresses())
+        self.peers = peers
         var host: StorageHost?
         if let storage = configuration.storage {
             var settings = StorageHostConfiguration(
                 directory: storage.directory, nodes: try storage.nodes.map(RoleConfiguration.node), peers: peers,
                 listenHost: storage.listenHost, listenPort: storage.listenPort, security: configuration.security)
+            for (node, path) in storage.nodeDirectories ?? [:] {
+                settings.nodeDirectories[try RoleConfiguration.node(node)] = path
+            }
             if let bytes = storage.journalBytes { settings.tailBytesMax = bytes }
             host = try StorageHost(settings, keys: keys, logger: logger)
         }
         self.host = host
         // With every node in this process there is no network between the driver and its six copies.
-        let nodes = Set(peers.flatMap(\.nodes))
+        let nodes = Set(peers.nodes)
         let hosted = Set(try configuration.storage?.nodes.map(RoleConfiguration.node) ?? [])
         let access: StorageAccess =
             if let host, hosted == nodes { .inProcess(host) } else { .remote(peers, configuration.security) }
@@ -129,6 +134,9 @@ package final class RoleProcess: Sendable {
         case .volume:
             guard let order = request.volume else { throw Self.unclear }
             reply.note = try perform(order, emit: emit)
+        case .replaceNode, .removeNode:
+            guard let order = request.node else { throw Self.unclear }
+            try changeNodes(request.command, order)
         case .rotateKeys, .mount: throw Self.unclear
         }
         return reply
@@ -157,11 +165,26 @@ package final class RoleProcess: Sendable {
         case .corrupt:
             try host.inject(.corrupt(try RoleConfiguration.node(fault.node ?? ""), blocks: fault.blocks ?? 1))
         case .partition:
-            let nodes = host.configuration.nodes.filter { $0.zoneName == fault.zone }
+            let nodes = host.nodes.filter { $0.zoneName == fault.zone }
             try host.inject(.isolate(nodes))
         case .killAZ, .crashWriter: throw Self.unclear
         }
         return nil
+    }
+
+    /// Takes part in the replacement of a node: knows the new one, hosts it if it hosts the old one, and has the volumes'
+    /// writers change their memberships. Repeatable.
+    private func changeNodes(_ command: AdminRequest.Command, _ order: NodeOrder) throws {
+        let node = try RoleConfiguration.node(order.node)
+        guard command == .replaceNode else {
+            for instance in instances { instance.driver?.forget(node) }
+            host?.removeNode(node)
+            return peers.remove(node)
+        }
+        let new = try RoleConfiguration.node(order.by ?? "")
+        if let host, host.nodes.contains(node) { try host.addNode(new, directory: order.directory) }
+        peers.add(new, beside: node)
+        for instance in instances where instance.role.localAt == nil { instance.driver?.replace(node, by: new) }
     }
 
     private func perform(_ order: VolumeOrder, emit: (AdminReply) -> Bool) throws -> String? {
@@ -184,5 +207,6 @@ package final class RoleProcess: Sendable {
 }
 
 extension InstanceRunner {
+    var driver: VolumeDriver? { state.withLock { $0.driver } }
     package var isIncomplete: Bool { state.withLock { $0.isIncomplete } }
 }

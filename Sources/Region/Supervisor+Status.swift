@@ -35,7 +35,8 @@ extension Supervisor {
         return records.map { record in
             let writer = instances.first { $0.cluster == record.id }
             return StatusReport.Cluster(
-                id: record.id, engine: record.engine.rawValue, status: Self.status(writer), vdl: writer?.driver?.reportVDL,
+                id: record.id, engine: record.engine.rawValue, status: Self.status(writer),
+                vdl: writer?.driver?.reportVDL,
                 writer: writer.map {
                     StatusReport.Instance(
                         id: $0.id, pid: $0.enginePid, url: $0.url, restarts: $0.restarts,

@@ -27,6 +27,10 @@ package final class Supervisor: Sendable {
     private let started = ContinuousClock.now
     private let isStopping = Atomic<Bool>(false)
     private let mounts = Atomic<Int>(0)
+    /// Wakes the thread that looks after the nodes.
+    let nodeOrders = Atomic<Int>(0)
+    /// Why a replacement does not get on.
+    let replacementTrouble = Mutex<String?>(nil)
 
     struct Faults {
         var texts: [String] = []
@@ -48,6 +52,9 @@ package final class Supervisor: Sendable {
                 remedy: "stop it with `borealis down`, or choose another directory with --data")
         }
         setup = try RegionSetup(options, directory: directory, executable: executable, environment: environment)
+        if let copy = setup.restoredFrom {
+            logger.warning("the metadata were gone and are restored from a copy", metadata: ["copy": "\(copy)"])
+        }
         keepers = try Self.makeKeepers(setup, executable: executable, environment: environment, logger: logger)
     }
 
@@ -86,8 +93,10 @@ package final class Supervisor: Sendable {
             try answer(request, emit: emit)
         }
         self.server.withLock { $0 = server }
+        try MetadataCopies(directory: directory).save(setup.metadata)
         for keeper in keepers { keeper.start() }
         Thread.detachNewThread { [self] in noteCreation() }
+        Thread.detachNewThread { [self] in watchNodes() }
     }
 
     /// Stops the instances, then the storage processes, then the socket.
@@ -111,6 +120,8 @@ package final class Supervisor: Sendable {
         }
         done.wait()
     }
+
+    var isEnding: Bool { isStopping.load(ordering: .acquiring) }
 
     var uptime: Duration { started.duration(to: .now) }
 
@@ -159,6 +170,11 @@ package final class Supervisor: Sendable {
             let path = directory.configuration(role)
             try configuration.save(to: path)
             reply.path = path
+        case .replaceNode:
+            guard let order = request.node else { throw Self.unclear }
+            let (note, node) = try replace(order, emit: emit)
+            (reply.note, reply.node) = (note, node)
+        case .removeNode: throw Self.unclear
         }
         return reply
     }
@@ -172,7 +188,8 @@ package final class Supervisor: Sendable {
         if let named {
             guard known.contains(named) else {
                 throw RegionError(
-                    "no cluster \(named) runs here", remedy: "see `borealis status`; \(known.joined(separator: ", ")) do")
+                    "no cluster \(named) runs here",
+                    remedy: "see `borealis status`; \(known.joined(separator: ", ")) do")
             }
             return named
         }
@@ -200,5 +217,6 @@ extension RegionSetup {
     /// Writes the settings of every process, for its next start.
     func saveRoles() throws {
         for role in try roles() { try role.save(to: directory.configuration(role.role)) }
+        try MetadataCopies(directory: directory).save(metadata)
     }
 }

@@ -17,7 +17,9 @@ extension VolumeInspector {
         }
         struct Group: Encodable {
             var group: UInt32
+            /// The membership epoch, and the members: one set of six, or two while a node is being replaced.
             var members: UInt32
+            var sets: [[String]]
             var copies: [Copy]
         }
         var volume: String
@@ -37,8 +39,10 @@ extension VolumeInspector {
             at: view.vdl, from: view.members(of: .namespace).map(\.node), complete: view.complete(.namespace))
         let groups = view.groups.map { group in
             let copies = view.segments.filter { $0.segment.group == group.value }
+            let newest = copies.max { $0.segment.membership < $1.segment.membership }?.segment
             return Figures.Group(
-                group: group.value, members: copies.map(\.segment.membership).max() ?? 0,
+                group: group.value, members: newest?.membership ?? 0,
+                sets: newest?.sets.map { $0.map(\.description) } ?? [],
                 copies: copies.map { node, segment in
                     Figures.Copy(
                         node: node.description, scl: segment.scl, layered: segment.layered, layers: segment.layers,
@@ -59,7 +63,8 @@ extension VolumeInspector {
         }
         _ = emit("volume \(figures.volume): VDL \(view.vdl), \(figures.files) files, \(Self.size(bytes)) of content")
         for group in figures.groups {
-            _ = emit("protection group \(group.group): \(group.copies.count) copies, membership \(group.members)")
+            let sets = group.sets.map { $0.joined(separator: " ") }.joined(separator: " and ")
+            _ = emit("protection group \(group.group): members \(sets), membership epoch \(group.members)")
             for copy in group.copies {
                 _ = emit(
                     "  \(copy.node)  SCL \(LSN(copy.scl))  layered to \(LSN(copy.layered))  \(copy.layers) layers, "

@@ -81,7 +81,8 @@ extension VolumeInspector {
             for (offset, pair) in zip(reference.digests, other.digests).enumerated() where pair.0 != pair.1 {
                 result.disagreements += 1
                 _ = emit(
-                    "\(name(file, namespace)), block \(first + UInt64(offset)): \(reference.node) and \(other.node) differ")
+                    "\(name(file, namespace)), block \(first + UInt64(offset)): \(reference.node) and \(other.node) differ"
+                )
             }
         }
     }

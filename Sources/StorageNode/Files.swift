@@ -51,3 +51,15 @@ func syncDirectory(_ path: String) -> Int32 {
     defer { close(fd) }
     return fsync(fd) == 0 ? 0 : errno
 }
+
+/// Removes a directory with everything in it; what cannot be removed stays.
+func removeTree(_ path: String) {
+    var info = stat()
+    guard lstat(path, &info) == 0 else { return }
+    guard info.st_mode & S_IFMT == S_IFDIR else {
+        unlink(path)
+        return
+    }
+    for name in (try? listDirectory(path)) ?? [] { removeTree("\(path)/\(name)") }
+    rmdir(path)
+}

@@ -110,7 +110,8 @@ package final class GroupTail: Sendable {
             var isCurrent = true
             for header in history where header.end > indexed && isCurrent {
                 guard let plain = open(header) else {
-                    throw StorageFailure("open a log part of \(volume) \(group) at \(header.end)", path: "memory", errno: 5)
+                    throw StorageFailure(
+                        "open a log part of \(volume) \(group) at \(header.end)", path: "memory", errno: 5)
                 }
                 isCurrent = state.withLock { state in
                     // Another reader may have started over from a lower floor.
@@ -130,7 +131,8 @@ extension BatchHeader {
     /// What a part's payload is bound to besides its key.
     package var sealingContext: ByteBuffer {
         var context = ByteBuffer()
-        context.writeMultipleIntegers(volume.value, group.value, epoch.value, start.value, end.value, endianness: .little)
+        context.writeMultipleIntegers(
+            volume.value, group.value, epoch.value, start.value, end.value, endianness: .little)
         return context
     }
 }

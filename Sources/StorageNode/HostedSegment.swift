@@ -16,6 +16,9 @@ final class HostedSegment: @unchecked Sendable {
     /// A snapshot is being copied from a peer.
     var isCopying = false
 
+    /// Layers that the journal counts on are not there. Read and change nothing before they are copied.
+    var lacksLayers: Bool { layers.layeredLSN < machine.floor.lsn }
+
     init(machine: SegmentMachine, layers: LayerStore, tail: GroupTail) {
         self.machine = machine
         self.layers = layers

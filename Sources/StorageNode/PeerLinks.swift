@@ -10,25 +10,29 @@ internal import VolumeModel
 /// Connections to the other storage processes, for gossip and for copying layers. Messages to a peer that is away are lost.
 final class PeerLinks: Sendable {
     private let group: MultiThreadedEventLoopGroup
-    private let clients: [StorageClient]
+    private let directory: PeerDirectory
+    /// By index of the directory; nil for this process.
+    private let clients: [StorageClient?]
 
     init(_ configuration: StorageHostConfiguration, logger: Logger) throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         self.group = group
-        let others = configuration.peers.filter { Set($0.nodes).isDisjoint(with: configuration.nodes) }
-        clients = try others.map {
-            try StorageClient($0, role: .peer, security: configuration.security, loop: group.next(), logger: logger)
+        directory = configuration.peers
+        clients = try directory.addresses.map { peer in
+            guard Set(peer.nodes).isDisjoint(with: configuration.nodes) else { return nil }
+            return try StorageClient(
+                peer, role: .peer, security: configuration.security, loop: group.next(), logger: logger)
         }
     }
 
-    func start() { for client in clients { client.start() } }
+    func start() { for client in clients { client?.start() } }
 
     func stop() {
-        for client in clients { client.close() }
+        for client in clients { client?.close() }
         try? group.syncShutdownGracefully()
     }
 
-    private func client(of node: NodeID) -> StorageClient? { clients.first { $0.address.nodes.contains(node) } }
+    private func client(of node: NodeID) -> StorageClient? { directory.index(of: node).flatMap { clients[$0] } }
 
     func send(_ message: SegmentMessage, to id: SegmentID, from: NodeID, payload: ByteBuffer?) {
         client(of: id.node)?.send(

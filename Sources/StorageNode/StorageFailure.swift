@@ -14,6 +14,12 @@ package struct StorageFailure: Error, CustomStringConvertible, Sendable {
         self.errno = errno
     }
 
+    /// Layers that were there are not there any more. `path` is the segment's directory.
+    static func lostLayers(_ path: String) -> StorageFailure {
+        StorageFailure("find the layers", path: path, errno: ENOENT)
+    }
+
+    var isLoss: Bool { errno == ENOENT }
     package var isFull: Bool { errno == ENOSPC || errno == EDQUOT }
 
     package var description: String { "\(action): \(path): \(String(cString: strerror(errno)))" }

@@ -37,6 +37,9 @@ extension StorageHost {
             return try log(SegmentID(volume: volume, group: group, node: node), after: after, limit: limit)
         case .inventory:
             return try HostInventory(nodes: status()).encoded
+        case .pin(let volume, let node, let holder, let at, let seconds):
+            try pin(volume, node, holder: holder, at: at, seconds: seconds)
+            return ByteBuffer()
         case .layers, .layerContent, .timeline:
             return try answerAboutLayers(call)
         }
@@ -47,11 +50,15 @@ extension StorageHost {
     /// - Throws: if the node has not got everything that a read at `at` may need
     func view(_ id: SegmentID, at: LSN, complete: LSN) throws -> (LayerStore, TailIndex) {
         let (layers, tail, history, floor) = try state.withLock { state throws(CallFailure) in
-            guard !state.down.contains(id.node), !state.isolated.contains(id.node) else {
+            guard !state.isOut(id.node), !state.isolated.contains(id.node) else {
                 throw CallFailure("\(id.node) is down")
             }
-            guard let segment = state.segments[id] else { throw CallFailure("\(id.node) has no \(id.group) of \(id.volume)") }
-            guard !segment.isCopying else { throw CallFailure("\(id) is being copied from a peer") }
+            guard let segment = state.segments[id] else {
+                throw CallFailure("\(id.node) has no \(id.group) of \(id.volume)")
+            }
+            guard !segment.isCopying, !segment.lacksLayers else {
+                throw CallFailure("\(id) is being copied from a peer")
+            }
             guard segment.machine.scl >= complete else {
                 throw CallFailure("\(id) is complete to \(segment.machine.scl) only, not to \(complete)")
             }
@@ -70,7 +77,7 @@ extension StorageHost {
         do {
             return try layers.blocks(file: file, range: first..<(first + UInt64(count)), at: at, tail: tail)
         } catch let error as LayerStoreError {
-            noteDamage(id, error)
+            noteTrouble(id, error)
             throw error
         }
     }
@@ -85,9 +92,12 @@ extension StorageHost {
         guard let (tail, history) = found else { throw CallFailure("\(id.node) has no \(id.group) of \(id.volume)") }
         var answer = ByteBuffer()
         for header in history.prefix(Int(limit)) {
-            guard let plain = tail.open(header), answer.readableBytes + plain.readableBytes < Frame.longest / 2 else { break }
+            guard let plain = tail.open(header), answer.readableBytes + plain.readableBytes < Frame.longest / 2 else {
+                break
+            }
             answer.writeMultipleIntegers(
-                header.start.value, header.end.value, header.epoch.value, UInt32(plain.readableBytes), endianness: .little)
+                header.start.value, header.end.value, header.epoch.value, UInt32(plain.readableBytes),
+                endianness: .little)
             answer.writeImmutableBuffer(plain)
         }
         return answer

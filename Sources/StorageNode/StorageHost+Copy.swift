@@ -27,6 +27,7 @@ extension StorageHost {
             } catch {
                 logger.error("copy segment", metadata: ["segment": "\(id)", "from": "\(node)", "error": "\(error)"])
                 state.withLock { $0.segments[id]?.isCopying = false }
+                noteTrouble(id, error)
             }
         }
         thread.name = "copy"
@@ -34,7 +35,7 @@ extension StorageHost {
     }
 
     private func ask(_ call: ServiceCall, of node: NodeID) throws -> ByteBuffer {
-        if hosted.contains(node) { return try answer(call) }
+        if nodes.contains(node) { return try answer(call) }
         return try links.call(call, node: node)
     }
 
@@ -49,7 +50,8 @@ extension StorageHost {
         let description = try SegmentDescription(decoding: &answer)
         let importer = try segment.layers.importer(description)
         while let (layer, offset) = importer.wanted {
-            let bytes = try ask(.layerContent(copy: copy, layer: layer, offset: offset, count: Self.copyBytes), of: node)
+            let bytes = try ask(
+                .layerContent(copy: copy, layer: layer, offset: offset, count: Self.copyBytes), of: node)
             guard bytes.readableBytes > 0 else { throw CallFailure("the peer's layer \(layer) is too short") }
             try importer.append(bytes)
         }
@@ -93,7 +95,7 @@ extension StorageHost {
         for _ in 0..<10 {
             cutLayers(GroupKey(volume: id.volume, group: id.group))
             let begun = state.withLock { state -> (UInt64, Floor, SegmentExport)? in
-                guard let segment = state.segments[id], !segment.isCopying else { return nil }
+                guard let segment = state.segments[id], !segment.isCopying, !segment.lacksLayers else { return nil }
                 let export = segment.layers.export()
                 // Layers are cut before the machine hears of it: only a moment when both agree will do.
                 guard export.description.layeredLSN == segment.machine.floor.lsn, segment.machine.floor.lsn >= atLeast

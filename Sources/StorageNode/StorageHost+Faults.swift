@@ -13,16 +13,15 @@ extension StorageHost {
     package func inject(_ fault: StorageFault) throws {
         switch fault {
         case .killNode(let node):
-            guard hosted.contains(node) else { throw CallFailure("\(node) is not here") }
+            guard nodes.contains(node) else { throw CallFailure("\(node) is not here") }
             state.withLock { state in
                 state.down.insert(node)
-                for id in state.segments.keys where id.node == node { state.segments[id] = nil }
-                state.queue.removeAll { $0.entry.segment.node == node }
+                forget(node, in: &state)
             }
         case .startNode(let node): try startNode(node)
         case .slowDisk(let milliseconds): device.withLock { $0.delayMilliseconds = milliseconds }
         case .corrupt(let node, let blocks): try corrupt(node, blocks: blocks)
-        case .partition(let on): state.withLock { $0.isolated = on ? hosted : [] }
+        case .partition(let on): state.withLock { $0.isolated = on ? Set($0.nodes) : [] }
         case .isolate(let nodes): state.withLock { $0.isolated.formUnion(nodes) }
         case .heal:
             device.withLock { $0.delayMilliseconds = 0 }
@@ -35,18 +34,24 @@ extension StorageHost {
     }
 
     /// A node that was stopped reads its part of the journal again, as after a crash.
-    private func startNode(_ node: NodeID) throws {
-        let isDown = state.withLock { state in
-            guard state.down.remove(node) != nil else { return false }
+    private func startNode(_ node: NodeID) throws { try rejoin(node) { $0.down.remove(node) != nil } }
+
+    /// - Parameter release: ends the state that keeps the node out; false if it was not in it
+    func rejoin(_ node: NodeID, releasing release: (inout State) -> Bool) throws {
+        let wasOut = state.withLock { state in
+            guard release(&state) else { return false }
+            // Somebody else may keep it out as well.
+            guard !state.isOut(node) else { return false }
             state.starting.insert(node)
             return true
         }
-        guard isDown else { return }
+        guard wasOut else { return }
         defer {
             state.withLock { state in
                 for id in state.segments.keys.sorted() where id.node == node { catchUpWithLayers(id, in: &state) }
                 state.starting.remove(node)
             }
+            checkLayers()
             settle()
         }
         try device.withLock { device throws(StorageFailure) in
@@ -62,7 +67,7 @@ extension StorageHost {
         for id in ids { cutLayers(GroupKey(volume: id.volume, group: id.group)) }
         var files: [(path: String, bytes: Int)] = []
         for id in ids {
-            let directory = segmentDirectory(id)
+            let directory = segmentDirectory(id, nodeDirectory(node))
             for name in try listDirectory(directory) where !name.hasPrefix("manifest") {
                 var info = stat()
                 let path = "\(directory)/\(name)"

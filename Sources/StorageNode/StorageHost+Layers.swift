@@ -19,7 +19,9 @@ extension StorageHost {
         lowerPriority()
         while !isStopping.load(ordering: .acquiring) {
             let seen = layering.value
-            let keys = state.withLock { state in state.tails.keys.sorted { ($0.volume, $0.group) < ($1.volume, $1.group) } }
+            let keys = state.withLock { state in
+                state.tails.keys.sorted { ($0.volume, $0.group) < ($1.volume, $1.group) }
+            }
             var total = 0
             var worked = false
             let isJournalLong = device.withLock { $0.journal.files } > Self.journalFilesSoft
@@ -51,7 +53,7 @@ extension StorageHost {
 
     /// The segment, unless its layers are about to be replaced by a peer's.
     private func settledSegment(_ id: SegmentID) -> HostedSegment? {
-        state.withLock { state in state.segments[id].flatMap { $0.isCopying ? nil : $0 } }
+        state.withLock { state in state.segments[id].flatMap { $0.isCopying || $0.lacksLayers ? nil : $0 } }
     }
 
     /// One layer for every node's segment of the group. False if none got further.
@@ -59,23 +61,24 @@ extension StorageHost {
     func cutLayers(_ key: GroupKey) -> Bool {
         var worked = false
         var draft: LayerDraft?
-        for node in configuration.nodes {
+        for node in nodes {
             let id = SegmentID(volume: key.volume, group: key.group, node: node)
             do { if try cutLayer(id, &draft) { worked = true } } catch {
                 logger.error("cut a layer", metadata: ["segment": "\(id)", "error": "\(error)"])
+                noteTrouble(id, error)
             }
         }
         settle()
         dropTail(key)
-        for node in configuration.nodes { compact(SegmentID(volume: key.volume, group: key.group, node: node)) }
+        for node in nodes { compact(SegmentID(volume: key.volume, group: key.group, node: node)) }
         return worked
     }
 
     /// - Parameter draft: what a node before this one made; made anew unless this node can take it
     private func cutLayer(_ id: SegmentID, _ draft: inout LayerDraft?) throws -> Bool {
         guard let segment = settledSegment(id) else { return false }
-        let (complete, isDown) = state.withLock { ($0.segments[id]?.machine.complete ?? .zero, $0.down.contains(id.node)) }
-        guard !isDown else { return false }
+        let (complete, isOut) = state.withLock { ($0.segments[id]?.machine.complete ?? .zero, $0.isOut(id.node)) }
+        guard !isOut else { return false }
         if draft.map({ $0.end > complete || !segment.layers.takes($0) }) ?? true {
             guard let made = try draftLayer(id, segment) else { return false }
             draft = made
@@ -124,8 +127,8 @@ extension StorageHost {
     /// Forgets payloads that every local segment of the group has in layers.
     private func dropTail(_ key: GroupKey) {
         let (tail, floor) = state.withLock { state -> (GroupTail?, LSN?) in
-            let floors = configuration.nodes.compactMap { node -> LSN? in
-                if state.down.contains(node) { return nil }
+            let floors = state.nodes.compactMap { node -> LSN? in
+                if state.isOut(node) { return nil }
                 return state.segments[SegmentID(volume: key.volume, group: key.group, node: node)]?.machine.floor.lsn
             }
             return (state.tails[key], floors.min())
@@ -137,27 +140,18 @@ extension StorageHost {
     private func compact(_ id: SegmentID) {
         guard let segment = settledSegment(id) else { return }
         do {
-            // Readers and mounts at older LSNs pin what they may ask for; none are registered yet, so a generous stretch of
-            // history stays readable.
-            let horizon = state.withLock { historyHorizon(id, in: $0) }
-            while try segment.layers.compact(horizon: horizon, pins: []).hasMore, !isStopping.load(ordering: .relaxed) {}
+            let (horizon, pins) = readPoints(of: id)
+            while try segment.layers.compact(horizon: horizon, pins: pins).hasMore, !isStopping.load(ordering: .relaxed)
+            {}
         } catch {
             logger.error("merge layers", metadata: ["segment": "\(id)", "error": "\(error)"])
-            if let damage = error as? LayerStoreError { noteDamage(id, damage) }
+            noteTrouble(id, error)
         }
-    }
-
-    /// History older than this many log bytes is merged away.
-    private static let historyBytes: UInt64 = 1 << 30
-
-    private func historyHorizon(_ id: SegmentID, in state: borrowing State) -> LSN {
-        let floor = state.segments[id]?.machine.floor.lsn ?? .zero
-        return LSN(floor.value > Self.historyBytes ? floor.value - Self.historyBytes : 0)
     }
 
     private func recycleJournal() {
         let (floors, down) = state.withLock { state in
-            (state.segments.mapValues(\.machine.floor.lsn), state.down.union(state.starting))
+            (state.segments.mapValues(\.machine.floor.lsn), state.down.union(state.starting).union(state.failed.keys))
         }
         // A node that is down left its promises in the old files: new ones do not repeat them.
         guard down.isEmpty else { return }
@@ -181,8 +175,7 @@ extension StorageHost {
             guard state.segments[id] != nil, !(state.segments[id]?.isCopying ?? true) else { return nil }
             state.damaged[id.node, default: 0] += 1
             state.segments[id]?.isCopying = true
-            let members = state.segments[id]?.machine.membership.nodes ?? []
-            return members.filter { $0 != id.node && !state.down.contains($0) && !state.isolated.contains($0) }.randomElement()
+            return copyPeer(of: id, in: state)
         }
         if let peer { startCopy(id, from: peer) } else { state.withLock { $0.segments[id]?.isCopying = false } }
     }
@@ -222,6 +215,7 @@ extension StorageHost {
             return damage.count
         } catch {
             logger.error("scrub", metadata: ["segment": "\(id)", "error": "\(error)"])
+            noteTrouble(id, error)
             return 0
         }
     }

@@ -21,6 +21,7 @@ extension StorageHost {
         state.withLock { state in
             for id in state.segments.keys.sorted() { catchUpWithLayers(id, in: &state) }
         }
+        checkLayers()
         settle()
         logger.info("journal replayed", metadata: ["entries": "\(report.entries)"])
         let server = try StorageServer(self)
@@ -52,12 +53,13 @@ extension StorageHost {
     /// One journal entry at start-up, or when a stopped node comes back.
     func replay(_ entry: JournalEntry) {
         state.withLock { state in
-            guard hosted.contains(entry.segment.node), !state.down.contains(entry.segment.node) else { return }
+            guard state.nodes.contains(entry.segment.node), !state.isOut(entry.segment.node) else { return }
             if state.segments[entry.segment] == nil {
                 do {
                     state.segments[entry.segment] = try makeSegment(entry.segment, in: &state)
                 } catch {
                     logger.error("open segment", metadata: ["segment": "\(entry.segment)", "error": "\(error)"])
+                    if let failure = StorageFailure(error) { takeOut(entry.segment.node, failure, in: &state) }
                     return
                 }
             }
@@ -89,9 +91,14 @@ extension StorageHost {
     }
 
     private func runTicks() {
+        var retries = Retries()
+        var ticks = 0
         while !isStopping.load(ordering: .acquiring) {
             Thread.sleep(forTimeInterval: 0.1)
-            retryDevice()
+            ticks += 1
+            // Making a new journal file takes a full disk some work, in vain.
+            if ticks % 10 == 0 { retryDevice() }
+            retryFailedNodes(&retries)
             state.withLock { state in
                 for id in state.segments.keys.sorted() where state.hears(id.node) {
                     var random = state.random
@@ -107,7 +114,7 @@ extension StorageHost {
     package func status() -> [NodeStatus] {
         let failure = device.withLock { $0.failure }
         return state.withLock { state in
-            configuration.nodes.map { node in
+            state.nodes.map { node in
                 let segments = state.segments.keys.filter { $0.node == node }.sorted().compactMap { id in
                     state.segments[id].map { segment in
                         NodeStatus.Segment(
@@ -115,24 +122,32 @@ extension StorageHost {
                             vdl: segment.machine.knownVDL.value, layered: segment.layers.layeredLSN.value,
                             layers: segment.layers.statistics.layers, bytes: Int64(segment.layers.statistics.bytes),
                             promised: segment.machine.promised.value,
-                            membership: segment.machine.membership.epoch.value, isMember: segment.machine.isMember)
+                            membership: segment.machine.membership.epoch.value, isMember: segment.machine.isMember,
+                            sets: segment.machine.membership.sets)
                     }
                 }
                 let (condition, reason): (String, String?) =
                     if state.down.contains(node) {
                         ("down", "stopped by a fault; `borealis fault heal` starts it")
-                    } else if let failure {
-                        (failure.isFull ? "full" : "failed", failure.description)
+                    } else if let failure = failure ?? state.failed[node] {
+                        (failure.isFull ? "full" : "failed", Self.advice(failure, node))
                     } else if state.isolated.contains(node) {
                         ("up", "cut off by a fault; `borealis fault heal` connects it")
                     } else {
                         ("up", nil)
                     }
                 return NodeStatus(
-                    node: node, state: condition, reason: reason, scl: segments.map(\.scl).max() ?? 0, segments: segments,
+                    node: node, state: condition, reason: reason, scl: segments.map(\.scl).max() ?? 0,
+                    segments: segments,
                     damaged: state.damaged[node] ?? 0, repaired: state.repaired[node] ?? 0)
             }
         }
+    }
+
+    private static func advice(_ failure: StorageFailure, _ node: NodeID) -> String {
+        failure.isFull
+            ? "\(failure) (make room; it goes on by itself)"
+            : "\(failure) (it is tried again; if the disk is lost, run `borealis volume replace \(node)`)"
     }
 
     /// Journal figures for `volume stat`.

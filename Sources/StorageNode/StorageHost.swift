@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CBorealis
-package import Keyring
 internal import Glibc
+package import Keyring
 internal import LayerCore
 internal import LayerStore
 package import Logging
@@ -32,6 +32,9 @@ package final class StorageHost: Sendable {
     }
 
     struct State {
+        /// The nodes of this host, sorted, and those that keep their segments in a directory of their own.
+        var nodes: [NodeID] = []
+        var directories: [NodeID: String] = [:]
         var segments: [SegmentID: HostedSegment] = [:]
         var tails: [GroupKey: GroupTail] = [:]
         var queue: [Queued] = []
@@ -43,15 +46,26 @@ package final class StorageHost: Sendable {
         /// Nodes that read their journal again after a fault: nothing reaches them before they know all of it.
         var starting: Set<NodeID> = []
         var isolated: Set<NodeID> = []
+        /// Nodes that a failure of their disk has taken out, and the failure.
+        var failed: [NodeID: StorageFailure] = [:]
+        /// The log device failed: nothing that arrives could be kept.
+        var isDeviceFailed = false
         var damaged: [NodeID: Int] = [:]
         var repaired: [NodeID: Int] = [:]
         /// Segments that peers are copying.
         var exports: [UInt64: SegmentExport] = [:]
+        /// Where mounts read.
+        var pins = ReadPins()
         var scratch: [SegmentAction] = []
         var random = SystemRandomNumberGenerator()
 
         /// Whether messages reach the node.
-        func hears(_ node: NodeID) -> Bool { !down.contains(node) && !starting.contains(node) && !isolated.contains(node) }
+        func hears(_ node: NodeID) -> Bool {
+            !isOut(node) && !starting.contains(node) && !isolated.contains(node) && !isDeviceFailed
+        }
+
+        /// Whether the node's segments are not in memory.
+        func isOut(_ node: NodeID) -> Bool { down.contains(node) || failed[node] != nil }
     }
 
     struct Device {
@@ -64,6 +78,8 @@ package final class StorageHost: Sendable {
     let keys: any VolumeKeySource
     let logger: Logger
     let state = Mutex(State())
+    /// Monotonic nanoseconds.
+    let created = bx_monotonic_ns()
     let device: Mutex<Device>
     let cache: ChunkCache
     let layering = EventCount()
@@ -90,9 +106,11 @@ package final class StorageHost: Sendable {
                 journal: try Journal(
                     directory: configuration.directory + "/journal", fileBytes: configuration.journalFileBytes)))
         links = try PeerLinks(configuration, logger: logger)
+        state.withLock { state in
+            state.nodes = configuration.nodes.sorted()
+            state.directories = configuration.nodeDirectories
+        }
     }
-
-    var hosted: Set<NodeID> { Set(configuration.nodes) }
 
     // MARK: - Segments
 
@@ -114,16 +132,17 @@ package final class StorageHost: Sendable {
             ?? GroupTail(volume: id.volume, group: id.group, sealer: Sealer(log: id.group, dataKey: dataKey))
         state.tails[key] = tail
         let identity = SegmentIdentity(volume: id.volume, group: id.group, node: id.node)
-        try makeDirectory(segmentDirectory(id))
+        let directory = segmentDirectory(id, state.directories[id.node])
+        try makeDirectory(directory)
         let layers = try LayerStore(
-            directory: segmentDirectory(id), identity: identity,
+            directory: directory, identity: identity,
             sealer: Sealer(dataKey: dataKey, purpose: identity.sealingPurpose), cache: cache, limits: Self.limits)
         return HostedSegment(
             machine: SegmentMachine(volume: id.volume, group: id.group, node: id.node), layers: layers, tail: tail)
     }
 
-    func segmentDirectory(_ id: SegmentID) -> String {
-        "\(configuration.directory)/\(id.node)/\(id.volume)/\(id.group)"
+    func segmentDirectory(_ id: SegmentID, _ nodeDirectory: String?) -> String {
+        "\(nodeDirectory ?? "\(configuration.directory)/\(id.node)")/\(id.volume)/\(id.group)"
     }
 
     // MARK: - Messages
@@ -183,13 +202,14 @@ package final class StorageHost: Sendable {
         _ message: SegmentMessage, to id: SegmentID, from peer: Peer, payload: ByteBuffer?, create: Bool,
         in state: inout State
     ) {
-        guard hosted.contains(id.node), state.hears(id.node) else { return }
+        guard state.nodes.contains(id.node), state.hears(id.node) else { return }
         if state.segments[id] == nil {
             if create, case .install = message {
                 do {
                     state.segments[id] = try makeSegment(id, in: &state)
                 } catch {
                     logger.error("create segment", metadata: ["segment": "\(id)", "error": "\(error)"])
+                    if let failure = StorageFailure(error) { takeOut(id.node, failure, in: &state) }
                     return
                 }
             } else {
@@ -234,7 +254,8 @@ package final class StorageHost: Sendable {
         case .persist(let record, let token):
             if case .batch(let header, _) = record {
                 let payload = segment.tail.payload(header)
-                state.queue.append(Queued(entry: JournalEntry(segment: id, record: record, payload: payload), token: token))
+                state.queue.append(
+                    Queued(entry: JournalEntry(segment: id, record: record, payload: payload), token: token))
             } else {
                 // Promises, tenures and floors are kept twice: a segment whose promise is unreadable is a segment lost.
                 let entry = JournalEntry(segment: id, record: record)
@@ -258,7 +279,7 @@ package final class StorageHost: Sendable {
                 state.outbox.append(.message(from: id, to: node, .repair(header), payload: payload))
             }
         case .discard(let header):
-            let isHeld = configuration.nodes.contains { node in
+            let isHeld = state.nodes.contains { node in
                 let other = SegmentID(volume: id.volume, group: id.group, node: node)
                 return state.segments[other]?.machine.retained.contains(header) ?? false
             }
@@ -305,7 +326,10 @@ package final class StorageHost: Sendable {
             } catch {
                 device.failure = error
                 logger.critical("the log device failed; its nodes acknowledge nothing", metadata: ["error": "\(error)"])
-                state.withLock { $0.queue.insert(contentsOf: queued, at: 0) }
+                state.withLock { state in
+                    state.queue.insert(contentsOf: queued, at: 0)
+                    state.isDeviceFailed = true
+                }
                 return
             }
             state.withLock { state in acknowledge(queued, in: &state) }
@@ -350,6 +374,7 @@ package final class StorageHost: Sendable {
             }
         }
         if recovered {
+            state.withLock { $0.isDeviceFailed = false }
             logger.notice("the log device works again")
             settle()
         }
@@ -381,15 +406,13 @@ package final class StorageHost: Sendable {
         case .reply: break
         case .message(let from, let node, let message, let payload):
             let to = SegmentID(volume: from.volume, group: from.group, node: node)
-            if hosted.contains(node) {
-                state.withLock { state in
-                    guard !state.isolated.contains(from.node) else { return }
-                    accept(message, to: to, from: .node(from.node), payload: payload, create: false, in: &state)
-                }
-            } else {
-                guard state.withLock({ !$0.isolated.contains(from.node) }) else { return }
-                links.send(message, to: to, from: from.node, payload: payload)
+            let isElsewhere = state.withLock { state in
+                guard !state.isolated.contains(from.node) else { return false }
+                guard state.nodes.contains(node) else { return true }
+                accept(message, to: to, from: .node(from.node), payload: payload, create: false, in: &state)
+                return false
             }
+            if isElsewhere { links.send(message, to: to, from: from.node, payload: payload) }
         case .copy(let id, let node):
             startCopy(id, from: node)
         }
@@ -410,7 +433,8 @@ package final class StorageHost: Sendable {
 
     /// Holds an appender back while the layers are behind.
     private func awaitLayers() {
-        while tailBytes.load(ordering: .relaxed) > configuration.tailBytesMax, !isLayeringStuck.load(ordering: .relaxed),
+        while tailBytes.load(ordering: .relaxed) > configuration.tailBytesMax,
+            !isLayeringStuck.load(ordering: .relaxed),
             !isStopping.load(ordering: .relaxed)
         {
             let seen = layered.value

@@ -28,7 +28,9 @@ extension NodeID: Codable {
         let text = try decoder.singleValueContainer().decode(String.self)
         guard let id = NodeID(text) else {
             throw DecodingError.dataCorrupted(
-                .init(codingPath: decoder.codingPath, debugDescription: "\(text) is no node; nodes are called a1, b2, ..."))
+                .init(
+                    codingPath: decoder.codingPath, debugDescription: "\(text) is no node; nodes are called a1, b2, ..."
+                ))
         }
         self = id
     }
@@ -44,7 +46,9 @@ package struct StorageHostConfiguration: Sendable {
     package var directory: String
     package var nodes: [NodeID]
     /// Every storage process of the region, this one included.
-    package var peers: [PeerAddress]
+    package var peers: PeerDirectory
+    /// Nodes whose segments do not live in `directory`, and where they do.
+    package var nodeDirectories: [NodeID: String] = [:]
     package var listenHost: String
     package var listenPort: Int
     package var security: TransportSecurity
@@ -54,11 +58,15 @@ package struct StorageHostConfiguration: Sendable {
     package var tailBytesMax = 64 << 20
     /// Everything on disk is authenticated once in this time.
     package var scrubSeconds = 6 * 3600
+    /// History older than this many log bytes is merged away, unless a mount reads there.
+    package var historyBytes: UInt64 = 1 << 30
+    /// Collect from the start on, without waiting for mounts of an earlier run: for tests.
+    package var startsWithoutPins = false
     /// Size of one journal file.
     package var journalFileBytes = Journal.fileBytes
 
     package init(
-        directory: String, nodes: [NodeID], peers: [PeerAddress], listenHost: String, listenPort: Int,
+        directory: String, nodes: [NodeID], peers: PeerDirectory, listenHost: String, listenPort: Int,
         security: TransportSecurity
     ) {
         self.directory = directory
@@ -83,6 +91,8 @@ package struct NodeStatus: Sendable, Codable {
         package var promised: UInt32
         package var membership: UInt32
         package var isMember: Bool
+        /// The group's members as this segment knows them: one set, or two while a node is being replaced.
+        package var sets: [[NodeID]]
     }
 
     package var node: NodeID

@@ -100,10 +100,13 @@ package enum Frame: Sendable {
                 let message = SegmentMessage(readingFrom: &frame)
             else { return nil }
             self = .message(
-                VolumeID(volume), GroupID(group), to: NodeID(to), from: from == 0 ? nil : NodeID(from), create: create == 1,
+                VolumeID(volume), GroupID(group), to: NodeID(to), from: from == 0 ? nil : NodeID(from),
+                create: create == 1,
                 message, payload: frame.readableBytes > 0 ? frame : nil)
         case 4:
-            guard let request: UInt64 = frame.readLittle(), let call = ServiceCall(readingFrom: &frame) else { return nil }
+            guard let request: UInt64 = frame.readLittle(), let call = ServiceCall(readingFrom: &frame) else {
+                return nil
+            }
             self = .call(request, call)
         case 5:
             guard

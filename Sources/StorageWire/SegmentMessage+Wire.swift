@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import LogWire
 package import NIOCore
 package import SegmentCore
-internal import LogWire
 internal import VolumeModel
 
 /// Codes: 1 append, 2 push, 3 repair, 4 claim, 5 install, 6 vdl, 7 pull, 8 summary, 9 too old. Payloads travel beside the

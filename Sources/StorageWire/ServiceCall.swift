@@ -7,12 +7,14 @@ package import VolumeModel
 package enum ServiceCall: Hashable, Sendable {
     /// Blocks of a file as of an LSN, from a node whose chain is complete to `complete`.
     case blocks(
-        volume: VolumeID, group: GroupID, node: NodeID, file: FileID, first: UInt64, count: UInt32, at: LSN, complete: LSN)
+        volume: VolumeID, group: GroupID, node: NodeID, file: FileID, first: UInt64, count: UInt32, at: LSN,
+        complete: LSN)
     /// The namespace as of an LSN.
     case namespace(volume: VolumeID, node: NodeID, at: LSN, complete: LSN)
     /// CRC32C of each block, to compare copies without moving them; answered with u32s, 0 for an all-zero block.
     case digests(
-        volume: VolumeID, group: GroupID, node: NodeID, file: FileID, first: UInt64, count: UInt32, at: LSN, complete: LSN)
+        volume: VolumeID, group: GroupID, node: NodeID, file: FileID, first: UInt64, count: UInt32, at: LSN,
+        complete: LSN)
     /// The log parts that a node retains after an LSN, oldest first, opened.
     case log(volume: VolumeID, group: GroupID, node: NodeID, after: LSN, limit: UInt32)
     /// JSON about the process's nodes and segments.
@@ -24,6 +26,8 @@ package enum ServiceCall: Hashable, Sendable {
     case layerContent(copy: UInt64, layer: UInt32, offset: UInt64, count: UInt32)
     /// (microseconds, LSN) pairs of the volume's timestamps, u64s.
     case timeline(volume: VolumeID, node: NodeID)
+    /// A mount's lease on an LSN that it reads at; 0 seconds give it up. Answered with nothing.
+    case pin(volume: VolumeID, node: NodeID, holder: UInt64, at: LSN, seconds: UInt32)
 
     private var code: UInt8 {
         switch self {
@@ -35,6 +39,7 @@ package enum ServiceCall: Hashable, Sendable {
         case .layers: 6
         case .layerContent: 7
         case .timeline: 8
+        case .pin: 9
         }
     }
 
@@ -59,6 +64,8 @@ package enum ServiceCall: Hashable, Sendable {
             buffer.writeMultipleIntegers(copy, layer, offset, count, endianness: .little)
         case .timeline(let volume, let node):
             buffer.writeMultipleIntegers(volume.value, node.value, endianness: .little)
+        case .pin(let volume, let node, let holder, let at, let seconds):
+            buffer.writeMultipleIntegers(volume.value, node.value, holder, at.value, seconds, endianness: .little)
         }
     }
 
@@ -113,6 +120,13 @@ package enum ServiceCall: Hashable, Sendable {
             guard let (volume, node) = buffer.readMultipleIntegers(endianness: .little, as: (UInt64, UInt16).self)
             else { return nil }
             self = .timeline(volume: VolumeID(volume), node: NodeID(node))
+        case 9:
+            guard
+                let (volume, node, holder, at, seconds) = buffer.readMultipleIntegers(
+                    endianness: .little, as: (UInt64, UInt16, UInt64, UInt64, UInt32).self)
+            else { return nil }
+            self = .pin(
+                volume: VolumeID(volume), node: NodeID(node), holder: holder, at: LSN(at), seconds: seconds)
         default: return nil
         }
     }

@@ -64,7 +64,9 @@ extension Truncation: WireValue {
     }
 
     package init?(readingFrom buffer: inout ByteBuffer) {
-        guard let (epoch, from, bound) = buffer.readMultipleIntegers(endianness: .little, as: (UInt32, UInt64, UInt64).self)
+        guard
+            let (epoch, from, bound) = buffer.readMultipleIntegers(
+                endianness: .little, as: (UInt32, UInt64, UInt64).self)
         else { return nil }
         self.init(epoch: VolumeEpoch(epoch), from: LSN(from), bound: LSN(bound))
     }

@@ -88,6 +88,7 @@ extension VolumeDriver {
             core.required = survey.required
             core.vdl = at
         }
+        try takePin(at: at)
         let namespace = try readNamespace(at: at, required: survey.required, recovered: nil)
         core.withLock { $0.namespace = namespace }
         let attachment = try mount(namespace, mode: UInt32(BX_MODE_LOCAL))
@@ -137,7 +138,8 @@ extension VolumeDriver {
                     case .send(let group, let node, let message):
                         transport.send(message, to: id(group, node), payload: nil, create: false)
                     case .pull(let group, let node, let header):
-                        transport.send(.pull(end: header.end, epoch: epoch), to: id(group, node), payload: nil, create: false)
+                        transport.send(
+                            .pull(end: header.end, epoch: epoch), to: id(group, node), payload: nil, create: false)
                     case .push(let group, let node, let header):
                         transport.send(
                             .push(header, epoch: epoch), to: id(group, node), payload: payloads[header], create: false)
@@ -185,7 +187,8 @@ extension VolumeDriver {
             if answered >= Membership.readQuorum {
                 if vdl >= lsn ?? .zero || elapsed > 3_000_000_000 { return (vdl, required) }
             } else if elapsed > 15_000_000_000 {
-                throw DriverError("only \(answered) of \(transport.nodes.count) nodes answer; a mount needs \(Membership.readQuorum)")
+                throw DriverError(
+                    "only \(answered) of \(transport.nodes.count) nodes answer; a mount needs \(Membership.readQuorum)")
             }
             usleep(50_000)
         }
@@ -287,6 +290,7 @@ extension VolumeDriver {
             core.ring = nil
             if core.failure == nil { core.failure = "detached" }
         }
+        releasePin()
         changes.signal()
         ended.signal()
         fetchers.stop()

@@ -273,5 +273,7 @@ final class BatchBuilder {
         }
     }
 
-    private func route(_ file: FileID, chunk: UInt64) -> GroupID { namespace.group(of: file, chunk: chunk) ?? .namespace }
+    private func route(_ file: FileID, chunk: UInt64) -> GroupID {
+        namespace.group(of: file, chunk: chunk) ?? .namespace
+    }
 }

@@ -76,6 +76,23 @@ package struct DriverStatus: Sendable, Codable {
     package var fetchedBytes: UInt64
     package var ringWakes: UInt64
     package var evictedBytes: UInt64
+    /// Who has each protection group; nil without a writer.
+    package var members: [GroupMembers]?
+}
+
+/// The members of a protection group, for status and the metadata.
+package struct GroupMembers: Sendable, Codable, Hashable {
+    package var group: UInt32
+    /// The membership epoch.
+    package var epoch: UInt32
+    /// One set of six, or two while a node is being replaced.
+    package var sets: [[NodeID]]
+
+    init(group: GroupID, _ membership: Membership) {
+        self.group = group.value
+        epoch = membership.epoch.value
+        sets = membership.sets
+    }
 }
 
 /// An attach or a driver that cannot go on, in words for an operator.

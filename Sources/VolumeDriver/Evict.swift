@@ -44,7 +44,9 @@ extension VolumeDriver {
         var bytes: UInt64 = 0
         namespace.forEachItem { item in
             var info = stat()
-            if case .file = item.entry, lstat("\(root)/\(item.path)", &info) == 0 { bytes += UInt64(info.st_blocks) * 512 }
+            if case .file = item.entry, lstat("\(root)/\(item.path)", &info) == 0 {
+                bytes += UInt64(info.st_blocks) * 512
+            }
         }
         return bytes
     }
@@ -99,11 +101,16 @@ extension Ring {
         locks + Int(bx_lock_index(inode, offset))
     }
 
-    /// From here until `endEviction` readers of the file try again. False if the file is gone.
+    /// From here until `endEviction` readers of the file try again. False if the file is gone, or read through a mapping.
     func beginEviction(inode: UInt64) -> Bool {
         guard let slot = slot(inode: inode) else { return false }
-        bx_or32(&files[slot].flags, UInt32(BX_FILE_HOLES))
+        // Marked first, looked at then: the shim sets its flag first and looks for the mark then.
         _ = bx_add32(&files[slot].evictions, 1)
+        guard bx_load32(&files[slot].flags) & UInt32(BX_FILE_MAPPED) == 0 else {
+            endEviction(inode: inode)
+            return false
+        }
+        bx_or32(&files[slot].flags, UInt32(BX_FILE_HOLES))
         return true
     }
 

@@ -80,7 +80,8 @@ extension VolumeDriver {
     private func place(
         of file: FileID, chunk: UInt64, _ core: inout Core
     ) -> (group: GroupID, lsn: LSN, complete: LSN, nodes: [NodeID]) {
-        let mapped = core.builder?.namespace.group(of: file, chunk: chunk) ?? core.namespace?.group(of: file, chunk: chunk)
+        let mapped =
+            core.builder?.namespace.group(of: file, chunk: chunk) ?? core.namespace?.group(of: file, chunk: chunk)
         let group = mapped ?? .namespace
         let complete = core.writer?.pgcl(of: group) ?? .zero
         return (
@@ -89,17 +90,21 @@ extension VolumeDriver {
         )
     }
 
-    /// The first answer that a node gives, beginning with a different one each time.
+    /// The first answer that a node gives.
     private func ask(_ call: (NodeID) -> ServiceCall, nodes: [NodeID]) throws -> ByteBuffer {
         let deadline = bx_monotonic_ns() + 30_000_000_000
         var failures: [String] = []
-        var turn = Int.random(in: 0..<max(1, nodes.count))
         while bx_monotonic_ns() < deadline {
             failures = []
-            for _ in nodes.indices {
-                let node = nodes[turn % nodes.count]
-                turn += 1
-                do { return try transport.call(call(node), node: node) } catch { failures.append("\(node): \(error)") }
+            for node in core.withLock({ $0.preference.order(nodes, now: bx_monotonic_ns()) }) {
+                do {
+                    let answer = try transport.call(call(node), node: node)
+                    core.withLock { $0.preference.answered(node) }
+                    return answer
+                } catch {
+                    core.withLock { $0.preference.failed(node, now: bx_monotonic_ns()) }
+                    failures.append("\(node): \(error)")
+                }
             }
             // No node can answer now; one may be catching up.
             let seen = changes.value

@@ -57,7 +57,8 @@ extension VolumeDriver {
     func remount(_ namespace: Namespace, inDoubt: [InDoubt]) throws -> Attachment {
         let old = core.withLock { $0.ring }
         let nextFile = FileID(max(namespace.maximumFileID.value + 1, old?.nextFileID ?? 1))
-        let ring = try makeRing(mode: configuration.cacheBytesMax == nil ? 0 : UInt32(BX_MODE_EVICTING), nextFile: nextFile)
+        let ring = try makeRing(
+            mode: configuration.cacheBytesMax == nil ? 0 : UInt32(BX_MODE_EVICTING), nextFile: nextFile)
         let doubted = Set(inDoubt.map(\.file))
         try namespace.forEachItem { item in
             guard case .file(let id) = item.entry else { return }
@@ -86,10 +87,14 @@ extension VolumeDriver {
     }
 
     private func makeRing(mode: UInt32, nextFile: FileID) throws -> Ring {
-        let name = configuration.directory.utf8.reduce(UInt64(14_695_981_039_346_656_037)) { ($0 ^ UInt64($1)) &* 1_099_511_628_211 }
+        let name = configuration.directory.utf8.reduce(UInt64(14_695_981_039_346_656_037)) {
+            ($0 ^ UInt64($1)) &* 1_099_511_628_211
+        }
         let prefix = "borealis-\(getuid())-\(String(name, radix: 16))-"
         // Rings of this directory that a killed process left; whoever maps one still keeps it.
-        for stale in (try? listDirectory("/dev/shm")) ?? [] where stale.hasPrefix(prefix) { unlink("/dev/shm/\(stale)") }
+        for stale in (try? listDirectory("/dev/shm")) ?? [] where stale.hasPrefix(prefix) {
+            unlink("/dev/shm/\(stale)")
+        }
         return try Ring(
             path: "/dev/shm/\(prefix)\(bx_monotonic_ns())",
             logBytes: configuration.ringBytes,
@@ -142,7 +147,8 @@ extension VolumeDriver {
 
     private func failed(_ action: String, _ path: String) -> DriverError {
         let reason = String(cString: strerror(errno))
-        return DriverError("\(action) \(path) in the local cache: \(reason)" + (errno == ENOSPC ? "; free some space" : ""))
+        return DriverError(
+            "\(action) \(path) in the local cache: \(reason)" + (errno == ENOSPC ? "; free some space" : ""))
     }
 
     private func makeDirectories(_ path: String) throws(DriverError) {

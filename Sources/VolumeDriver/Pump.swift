@@ -150,6 +150,7 @@ extension VolumeDriver {
             guard core.phase == .attached, core.writer != nil else { return ([], []) }
             var actions = core.writer!.tick()
             actions += growIfNeeded(&core)
+            actions += changeMembers(&core)
             guard core.toldVDL < core.vdl else { return (actions, []) }
             core.toldVDL = core.vdl
             let writer = core.writer!
@@ -162,14 +163,17 @@ extension VolumeDriver {
             transport.send(.vdl(vdl, epoch: epoch), to: id, payload: nil, create: false)
         }
         if !actions.isEmpty { perform(actions) }
+        renewPin()
         evictIfNeeded()
     }
 
     private func growIfNeeded(_ core: inout Core) -> [WriterAction] {
-        guard !core.isGroupPending, core.builder!.fillBytes >= configuration.groupBytes else { return [] }
+        guard !core.isGroupPending, core.builder!.fillBytes >= configuration.groupBytes,
+            // A node that is joining stays; with a lost one just taken out there are only five.
+            let nodes = core.writer!.membership(of: .namespace)?.sets.last, nodes.count == Membership.copies
+        else { return [] }
         core.isGroupPending = true
         let next = GroupID((core.writer!.openGroups.map(\.value).max() ?? 0) + 1)
-        let nodes = core.writer!.membership(of: .namespace)?.nodes ?? []
         return core.writer!.createGroup(next, nodes: nodes)
     }
 }

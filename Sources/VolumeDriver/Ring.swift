@@ -56,7 +56,8 @@ final class Ring: @unchecked Sendable {  // Fields are written by `init` only; s
         let fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard fd >= 0 else { throw StorageFailure("create the ring", path: path, errno: errno) }
         defer { close(fd) }
-        guard ftruncate(fd, off_t(bytes)) == 0, fchown(fd, uid_t(bitPattern: owner.uid), gid_t(bitPattern: owner.gid)) == 0,
+        guard ftruncate(fd, off_t(bytes)) == 0,
+            fchown(fd, uid_t(bitPattern: owner.uid), gid_t(bitPattern: owner.gid)) == 0,
             let mapped = bx_map_shared(fd, bytes)
         else { throw StorageFailure("map the ring", path: path, errno: errno) }
         base = mapped

@@ -13,7 +13,7 @@ package enum StorageAccess: Sendable {
     /// In this process: no hop between driver and nodes.
     case inProcess(StorageHost)
     /// Behind sockets.
-    case remote([PeerAddress], TransportSecurity)
+    case remote(PeerDirectory, TransportSecurity)
 }
 
 /// The one interface between a driver and its storage nodes, whichever process those are in.
@@ -55,10 +55,10 @@ final class LocalTransport: StorageTransport {
     init(_ host: StorageHost, _ events: TransportEvents) {
         self.host = host
         connection = host.connect(events.reply)
-        events.connection(host.configuration.nodes, true)
+        events.connection(host.nodes, true)
     }
 
-    var nodes: [NodeID] { host.configuration.nodes }
+    var nodes: [NodeID] { host.nodes }
 
     func append(_ parts: [StorageHost.AppendedPart], vdl: LSN) { host.append(parts, vdl: vdl, connection: connection) }
 
@@ -76,29 +76,33 @@ final class LocalTransport: StorageTransport {
 /// One connection a storage process; a batch is sent to each process once, for all its nodes.
 final class RemoteTransport: StorageTransport {
     private let group: MultiThreadedEventLoopGroup
+    private let directory: PeerDirectory
+    /// By index of the directory.
     private let clients: [StorageClient]
 
-    init(_ peers: [PeerAddress], _ security: TransportSecurity, _ events: TransportEvents, _ logger: Logger) throws {
+    init(_ peers: PeerDirectory, _ security: TransportSecurity, _ events: TransportEvents, _ logger: Logger) throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         self.group = group
-        clients = try peers.map { peer in
+        directory = peers
+        clients = try peers.addresses.enumerated().map { index, peer in
             try StorageClient(
                 peer, role: .driver, security: security, loop: group.next(), logger: logger,
-                onConnect: { events.connection(peer.nodes, $0) }, onReply: events.reply)
+                onConnect: { events.connection(peers.nodes(at: index), $0) }, onReply: events.reply)
         }
         for client in clients { client.start() }
     }
 
-    var nodes: [NodeID] { clients.flatMap(\.address.nodes).sorted() }
+    var nodes: [NodeID] { directory.nodes }
 
     func append(_ parts: [StorageHost.AppendedPart], vdl: LSN) {
         // One task on the loop for all connections: one wake-up a batch.
         let clients = self.clients
+        let addresses = directory.addresses
         group.next().execute {
-            for client in clients {
+            for (client, address) in zip(clients, addresses) {
                 var isUsed = false
                 for part in parts {
-                    let nodes = part.nodes.filter { client.address.nodes.contains($0) }
+                    let nodes = part.nodes.filter { address.nodes.contains($0) }
                     guard !nodes.isEmpty else { continue }
                     isUsed = true
                     client.write(
@@ -110,7 +114,7 @@ final class RemoteTransport: StorageTransport {
         }
     }
 
-    private func client(of node: NodeID) -> StorageClient? { clients.first { $0.address.nodes.contains(node) } }
+    private func client(of node: NodeID) -> StorageClient? { directory.index(of: node).map { clients[$0] } }
 
     func send(_ message: SegmentMessage, to id: SegmentID, payload: ByteBuffer?, create: Bool) {
         client(of: id.node)?.send(

@@ -43,6 +43,9 @@ package final class VolumeDriver: Sendable {
         /// The eviction clock's position.
         var hand: UInt64 = 0
         var reachable: Set<NodeID> = []
+        var replacements: [Replacement] = []
+        var pin: MountPin?
+        var preference = NodePreference()
     }
 
     struct Counters {
@@ -90,7 +93,9 @@ package final class VolumeDriver: Sendable {
         self.logger = logger
         sealers = Sealers(dataKey: try keys.dataKey(volume: configuration.volume))
         doorbell = bx_eventfd()
-        guard doorbell >= 0 else { throw DriverError("no descriptor for the doorbell: \(String(cString: strerror(errno)))") }
+        guard doorbell >= 0 else {
+            throw DriverError("no descriptor for the doorbell: \(String(cString: strerror(errno)))")
+        }
         fetchers = FetchPool(threads: 4)
         let relay = Relay()
         transport = try storage.open(
@@ -204,7 +209,9 @@ package final class VolumeDriver: Sendable {
                 return bytes <= Self.resendBytesMax || bytes == part.payload.readableBytes
             }
             return (
-                parts.map { .init(header: $0.header, payload: $0.payload, membership: membership.epoch, nodes: [node]) },
+                parts.map {
+                    .init(header: $0.header, payload: $0.payload, membership: membership.epoch, nodes: [node])
+                },
                 core.vdl
             )
         }
@@ -215,7 +222,9 @@ package final class VolumeDriver: Sendable {
         let groups = core.withLock { core -> [GroupID] in
             if isUp { core.reachable.formUnion(nodes) } else { core.reachable.subtract(nodes) }
             let groups = core.writer?.openGroups ?? []
-            if !isUp { for group in groups { for node in nodes { core.writer?.disconnected(group: group, node: node) } } }
+            if !isUp {
+                for group in groups { for node in nodes { core.writer?.disconnected(group: group, node: node) } }
+            }
             return groups
         }
         if isUp { for group in groups { for node in nodes { resend(group, node) } } }
@@ -279,12 +288,19 @@ package final class VolumeDriver: Sendable {
                 }
             return DriverStatus(
                 state: state, waiting: core.failure ?? waiting, vdl: core.vdl.value, end: end.value,
-                epoch: core.epoch.value, groups: core.writer?.openGroups.count ?? 0, records: core.builder?.records ?? 0,
+                epoch: core.epoch.value, groups: core.writer?.openGroups.count ?? 0,
+                records: core.builder?.records ?? 0,
                 batches: core.counters.batches, logBytes: core.counters.logBytes,
-                shippedBytes: core.counters.shippedBytes, syncs: counters?.syncs ?? 0, engineWrites: counters?.writes ?? 0,
+                shippedBytes: core.counters.shippedBytes, syncs: counters?.syncs ?? 0,
+                engineWrites: counters?.writes ?? 0,
                 engineWriteBytes: counters?.writeBytes ?? 0, fetches: core.counters.fetches,
                 fetchedBytes: core.counters.fetchedBytes, ringWakes: counters?.wakes ?? 0,
-                evictedBytes: core.counters.evictedBytes)
+                evictedBytes: core.counters.evictedBytes,
+                members: core.writer.map { writer in
+                    writer.openGroups.compactMap { group in
+                        writer.membership(of: group).map { GroupMembers(group: group, $0) }
+                    }
+                })
         }
     }
 }

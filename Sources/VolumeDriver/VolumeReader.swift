@@ -48,7 +48,8 @@ package final class VolumeReader: Sendable {
         var last: (any Error)?
         for node in nodes {
             do {
-                let body = try transport.call(.namespace(volume: volume, node: node, at: lsn, complete: complete), node: node)
+                let body = try transport.call(
+                    .namespace(volume: volume, node: node, at: lsn, complete: complete), node: node)
                 return try Namespace(decoding: body)
             } catch { last = error }
         }
@@ -99,7 +100,9 @@ package final class VolumeReader: Sendable {
 
 extension Namespace {
     /// The content of a file as runs of blocks, each of one group.
-    package func runs(of id: FileID, chunkBytes: UInt64, blockBytes: UInt64 = 8192) -> [(group: GroupID, first: UInt64, count: Int)] {
+    package func runs(of id: FileID, chunkBytes: UInt64, blockBytes: UInt64 = 8192) -> [(
+        group: GroupID, first: UInt64, count: Int
+    )] {
         guard let file = file(id), file.size > 0 else { return [] }
         var runs: [(group: GroupID, first: UInt64, count: Int)] = []
         var at: UInt64 = 0

@@ -10,7 +10,8 @@ struct Borealis: ParsableCommand {
 
     static let configuration = CommandConfiguration(
         commandName: "borealis",
-        abstract: "Unmodified PostgreSQL and MariaDB on log-structured volumes with six copies in three availability zones.",
+        abstract:
+            "Unmodified PostgreSQL and MariaDB on log-structured volumes with six copies in three availability zones.",
         discussion: """
             Start a region on this machine with `borealis up`, connect with the psql or mysql line that it prints, and break things \
             with `borealis fault`.

@@ -23,7 +23,9 @@ enum Terminal {
     static func note(_ text: String) { FileHandle.standardError.write(Data("borealis: \(text)\n".utf8)) }
 
     /// Logs go to stderr, which the supervisor appends to a file.
-    static func bootstrapLogging() { LoggingSystem.bootstrap { RepeatLimiter(StreamLogHandler.standardError(label: $0)) } }
+    static func bootstrapLogging() {
+        LoggingSystem.bootstrap { RepeatLimiter(StreamLogHandler.standardError(label: $0)) }
+    }
 
     /// Prints columns as wide as they need to be; states are coloured.
     static func table(_ header: [String], _ rows: [[String]]) {

@@ -7,8 +7,8 @@ internal import Region
 
 struct Volume: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Look into a cluster's volume.",
-        subcommands: [Dump.self, Stat.self, Verify.self, DetachCache.self, Open.self, RotateKey.self])
+        abstract: "Look into volumes, and look after them.",
+        subcommands: [Dump.self, Stat.self, Verify.self, DetachCache.self, Open.self, Replace.self, RotateKey.self])
 }
 
 /// What the commands about a volume share.
@@ -68,6 +68,42 @@ extension Volume {
         func run() throws { try target.perform(VolumeOrder(.detachCache, cluster: target.cluster)) }
     }
 
+    struct Replace: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Put a fresh storage node in the place of one whose disk is lost, in every volume.",
+            discussion: """
+                The new node is made in the same zone, under a name of its own, and is filled from its peers while writing \
+                goes on. The old one is fenced for good and its files are removed. ^C leaves it going on in the background.
+                """)
+
+        @Argument(help: "The node to replace, such as b2.") var node: String
+        @OptionGroup var region: RegionOptions
+        @Option(
+            help: ArgumentHelp(
+                "Where the new node keeps its segments: an empty directory, on another disk perhaps. Default: beside the others.",
+                valueName: "dir"))
+        var directory: String?
+        @Flag(help: "Call a replacement of the node off that is under way.") var undo = false
+        @Flag(help: "Print JSON.") var json = false
+
+        func validate() throws {
+            if undo, directory != nil { throw ValidationError("--undo goes without --directory") }
+        }
+
+        func run() throws {
+            var order = NodeOrder(node: node)
+            order.directory = directory.map(DataDirectory.resolve)
+            order.undo = undo
+            let reply = try region.client.send(AdminRequest(.replaceNode, node: order), timeoutSeconds: 3600) { part in
+                if let progress = part.progress, !json { Terminal.note(progress) }
+            }
+            guard let new = reply.node, let note = reply.note else {
+                throw RegionError("the answer has no node", remedy: "restart the region with this borealis")
+            }
+            json ? try ["replaced": node, "node": new, "note": note].printJSON() : print(note)
+        }
+    }
+
     struct RotateKey: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Make a new version of the master key and wrap every data key again. No data is rewritten.")
@@ -98,7 +134,9 @@ extension Volume {
             }
             let json = target.json
             try Mount.run(configuration, removing: path == nil ? order.directory : nil) { url in
-                json ? try? ["url": url].printJSON() : print("a copy accepts connections:\n  \(ClientLine.text(for: url))")
+                json
+                    ? try? ["url": url].printJSON()
+                    : print("a copy accepts connections:\n  \(ClientLine.text(for: url))")
                 fflush(nil)
             }
         }

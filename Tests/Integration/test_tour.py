@@ -4,7 +4,9 @@
 import contextlib
 import json
 import os
+import pwd
 import socket
+import sqlite3
 import subprocess
 
 import psycopg
@@ -45,6 +47,8 @@ def test_status_has_the_promised_shape(region):
     assert isinstance(writer["id"], str) and is_alive(writer["pid"])
     assert writer["url"].startswith("postgres") and f":{region.port}/" in writer["url"]
     assert cluster["readers"] == []
+    assert {"id", "engine", "status", "vdl", "writer", "readers"} <= cluster.keys() and {"id", "pid", "url"} <= writer.keys()
+    assert {"clusters", "nodes", "processes"} <= status.keys()
     nodes = status["nodes"]
     assert [n["id"] for n in nodes] == ["a1", "a2", "b1", "b2", "c1", "c2"]
     for node in nodes:
@@ -123,7 +127,8 @@ def test_second_up_is_refused(region):
 def test_help_everywhere():
     for command in ["", "up", "down", "status", "fault", "volume", "fault kill-az", "fault kill-node", "fault heal",
                     "fault slow-disk", "fault corrupt", "fault partition", "fault crash-writer", "volume dump",
-                    "volume stat", "volume verify"]:
+                    "volume stat", "volume verify", "volume replace", "volume open", "volume detach-cache", "volume rotate-key",
+                    "fault start-node"]:
         result = subprocess.run([BOREALIS, *command.split(), "--help"], capture_output=True, text=True, timeout=60)
         assert result.returncode == 0 and "USAGE:" in result.stdout, command
 
@@ -152,6 +157,20 @@ def test_wrong_faults(region, arguments):
     assert region.status()["faults"] == []
 
 
+@pytest.mark.parametrize("arguments, says", [
+    (["replace", "z9"], ["z9", "borealis status"]),
+    (["replace", "a1", "--undo"], ["no replacement of a1"]),
+    (["replace", "a1", "--directory", "/proc"], ["/proc"]),
+    (["replace"], ["node"]),
+    (["stat", "--cluster", "nobody"], ["nobody"]),
+    (["dump", "--from", "yesterday"], ["--from"]),
+    (["polish"], ["polish"]),
+])
+def test_wrong_volume_commands(region, arguments, says):
+    refuse(region, *arguments, command="volume", says=says)
+    assert [n["id"] for n in region.status()["nodes"]] == ["a1", "a2", "b1", "b2", "c1", "c2"]
+
+
 def test_nothing_runs_here(make_region):
     region = make_region()
     refuse(region, command="status", says=["nothing is running", "borealis up"])
@@ -168,6 +187,8 @@ def test_port_in_use(make_region):
 def test_missing_engine(make_region):
     region = make_region()
     refuse(region, "--detach", "--port", free_port(), "--pg-bin", "/nowhere", says="/nowhere")
+    refuse(region, "--detach", "--port", free_port(), "--engine", "mariadb", "--mariadb-bin", "/nowhere", says="/nowhere")
+    assert not (region.directory / "metadata.sqlite").exists()
 
 
 def test_data_directory_is_a_file(make_region, tmp_path):
@@ -203,6 +224,61 @@ def test_unreadable_data_directory(make_region):
         assert line.startswith("borealis: error: ") and str(region.directory) in line, line
     finally:
         region.directory.chmod(0o700)
+
+
+def test_no_room_for_a_new_region(make_region):
+    if os.geteuid() != 0:
+        pytest.skip("needs root to mount a small file system")
+    region = make_region()
+    region.directory.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=711", "borealis-test", region.directory], check=True)
+    try:
+        (region.directory / "logs").mkdir()
+        (region.directory / "logs" / "filler").write_bytes(b"x" * (40 << 10))
+        refuse(region, "--detach", "--port", region.port, says=[str(region.directory)])
+    finally:
+        subprocess.run(["umount", "-l", region.directory], check=True)
+
+
+def test_newer_metadata(make_region):
+    """A region of a newer program whose layout of the directory is still the old one."""
+    region = make_region()
+    region.command("up", "--detach", "--no-demo")
+    region.down()
+    with contextlib.closing(sqlite3.connect(region.directory / "metadata.sqlite")) as database:
+        database.execute("INSERT INTO grdb_migrations VALUES ('from the future')")
+        database.commit()
+    refuse(region, "--detach", says=["metadata.sqlite", "newer"])
+
+
+def test_ordinary_user(make_region):
+    """Everything works without root: engines run under the caller's account."""
+    region = make_region()
+    region.directory.mkdir()
+    options = {}
+    if os.geteuid() == 0:
+        os.chown(region.directory, *(pwd.getpwnam("nobody")[2:4]))
+        options = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+
+    def command(*arguments):
+        return subprocess.run(
+            [BOREALIS, *arguments, "--data", str(region.directory)], capture_output=True, text=True, timeout=300,
+            stdin=subprocess.DEVNULL, env={
+                "PATH": "/usr/bin:/bin", "HOME": "/", **{k: v for k, v in os.environ.items() if k == "BOREALIS_SHIM"}},
+            **options)
+
+    result = command("up", "--detach", "--port", str(region.port))
+    try:
+        assert result.returncode == 0, result.stderr
+        with region.connect() as connection:
+            connection.execute("CREATE TABLE t AS SELECT generate_series(1, 1000) i")
+        owner = os.stat(f"/proc/{region.writer_pid()}").st_uid
+        assert owner == os.stat(region.directory).st_uid != 0
+        answer = command("volume", "replace", "a1", "--json")
+        assert answer.returncode == 0, answer.stderr
+    finally:
+        command("down")
+    assert region.supervisor() is None
 
 
 def test_newer_format(region):

@@ -24,7 +24,8 @@ import VolumeModel
                 start: start, end: LSN(start.value + 10), previous: start, payloadBytes: 0)
             var payload = ByteBuffer()
             sealer.seal(
-                ByteBuffer(repeating: 1, count: 10), nonce: .init(of: header), context: header.sealingContext, into: &payload)
+                ByteBuffer(repeating: 1, count: 10), nonce: .init(of: header), context: header.sealingContext,
+                into: &payload)
             header.payloadBytes = UInt32(payload.readableBytes)
             header.payloadCRC = payload.checksum
             tail.add(header, payload)

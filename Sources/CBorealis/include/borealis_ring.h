@@ -91,7 +91,10 @@ typedef struct bx_entry { /* 64 bytes; the body follows */
 } bx_entry;
 
 /* bx_file.flags */
-enum { BX_FILE_HOLES = 1 }; /* may lack blocks: a hole in the local file is a block to fetch */
+enum {
+    BX_FILE_HOLES = 1,  /* may lack blocks: a hole in the local file is a block to fetch */
+    BX_FILE_MAPPED = 2, /* somebody reads it through a mapping: no block of it may be evicted any more */
+};
 
 typedef struct bx_file { /* 32 bytes */
     uint64_t inode;      /* atomic; 0 never used, UINT64_MAX removed */
