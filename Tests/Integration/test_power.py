@@ -41,6 +41,11 @@ def library(tmp_path_factory):
     return target
 
 
+def covers(kind, number, write):
+    """Whether what was noted with `number` made the write durable: a flush all before it, a synchronous write itself."""
+    return write[0] <= number if kind == "F" else write[0] == number
+
+
 def at_risk(log):
     """(inode, offset, length) of every write that no ended flush covers."""
     pending = {}
@@ -52,7 +57,7 @@ def at_risk(log):
             pending.setdefault(inode, []).append((number, offset, length))
         else:
             number, inode = numbers
-            pending[inode] = [w for w in pending.get(inode, []) if w[0] > number]
+            pending[inode] = [w for w in pending.get(inode, []) if not covers(kind, number, w)]
     return [(inode, offset, length) for inode, writes in pending.items() for _, offset, length in writes]
 
 
@@ -68,12 +73,12 @@ def flushed_ranges(log):
             pending.setdefault(inode, []).append((number, offset, length))
         else:
             number, inode = numbers
-            for done in [w for w in pending.get(inode, []) if w[0] <= number]:
+            for done in [w for w in pending.get(inode, []) if covers(kind, number, w)]:
                 sectors = covered.setdefault(inode, set())
                 # Only the ends matter: a write at risk can share its first or last sector with a flushed one.
                 sectors.add(done[1] // SECTOR)
                 sectors.add((done[1] + max(done[2], 1) - 1) // SECTOR)
-            pending[inode] = [w for w in pending.get(inode, []) if w[0] > number]
+            pending[inode] = [w for w in pending.get(inode, []) if not covers(kind, number, w)]
     return covered
 
 

@@ -6,6 +6,7 @@
 // One line each, in one write(2) to an O_APPEND file, which outlives SIGKILL in the page cache:
 //   W number inode offset length    before the write
 //   F number inode                  after a flush that began when `number` was the last write
+//   S number inode                  after a write that is its own flush (O_DSYNC)
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -57,17 +58,20 @@ static unsigned long inode(int fd) {
 static void note(char kind, unsigned long number, unsigned long ino, long long offset, size_t length) {
     char line[128];
     int n = kind == 'W' ? snprintf(line, sizeof line, "W %lu %lu %lld %zu\n", number, ino, offset, length)
-                        : snprintf(line, sizeof line, "F %lu %lu\n", number, ino);
+                        : snprintf(line, sizeof line, "%c %lu %lu\n", kind, number, ino);
     int saved = errno;
     if (real_write(log_fd, line, (size_t)n) != n) abort();
     errno = saved;
 }
 
-static void writing(int fd, long long offset, size_t length) {
+/* The write's number; 0 if it is of no interest. */
+static unsigned long writing(int fd, long long offset, size_t length) {
     unsigned long ino = inode(fd);
-    if (!ino) return;
+    if (!ino) return 0;
     if (offset < 0) offset = lseek(fd, 0, SEEK_CUR);
-    note('W', atomic_fetch_add(&last, 1) + 1, ino, offset, length);
+    unsigned long number = atomic_fetch_add(&last, 1) + 1;
+    note('W', number, ino, offset, length);
+    return number;
 }
 
 static size_t total(const struct iovec *parts, int count) {
@@ -88,15 +92,30 @@ ssize_t writev(int fd, const struct iovec *parts, int count) {
     writing(fd, -1, total(parts, count));
     return real(fd, parts, count);
 }
+/* A write through a synchronous descriptor: on the disk when it returns, if all of it was taken. */
+static void written(int fd, unsigned long number, size_t count, ssize_t result) {
+    int saved = errno;
+    unsigned long ino = inode(fd);
+    if (ino && result == (ssize_t)count && fcntl(fd, F_GETFL) & O_DSYNC) note('S', number, ino, 0, 0);
+    errno = saved;
+}
+static int held_up(int fd) { return delay && fcntl(fd, F_GETFL) & O_DSYNC ? usleep(delay) : 0; }
+
 ssize_t pwrite(int fd, const void *bytes, size_t count, off_t offset) {
     REAL(pwrite);
-    writing(fd, offset, count);
-    return real(fd, bytes, count, offset);
+    unsigned long number = writing(fd, offset, count);
+    if (number) held_up(fd);
+    ssize_t result = real(fd, bytes, count, offset);
+    if (number) written(fd, number, count, result);
+    return result;
 }
 ssize_t pwrite64(int fd, const void *bytes, size_t count, off64_t offset) {
     REAL(pwrite64);
-    writing(fd, offset, count);
-    return real(fd, bytes, count, offset);
+    unsigned long number = writing(fd, offset, count);
+    if (number) held_up(fd);
+    ssize_t result = real(fd, bytes, count, offset);
+    if (number) written(fd, number, count, result);
+    return result;
 }
 ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t offset) {
     REAL(pwritev);
