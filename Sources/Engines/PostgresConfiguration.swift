@@ -50,7 +50,9 @@ package struct PostgresConfiguration: Sendable {
         Setting(name: "max_wal_size", value: "4GB", reason: "the clock, not the volume of WAL, starts checkpoints"),
         Setting(
             name: "commit_delay", value: "500",
-            reason: "with five or more transactions running, half a millisecond lets more of them share a flush of six copies"),
+            reason:
+                "with five or more transactions running, half a millisecond lets more of them share a flush of six copies"
+        ),
         Setting(name: "shared_buffers", value: "128MB", reason: "PostgreSQL's own default"),
         Setting(name: "password_encryption", value: "scram-sha-256", reason: "the only method pg_hba.conf admits"),
         Setting(name: "log_line_prefix", value: "%m [%p] ", reason: "time and process"),
