@@ -36,7 +36,6 @@ class PgbenchLoad(Load):
         shutil.rmtree(self._logs, ignore_errors=True)
         self._logs.mkdir(parents=True)
         endpoint = system.server.endpoint()
-        self._before = len(processes.descendants([system.server.engine_pid()]))
         command = [workload.program, "-n", "-M", "prepared", "-b", KINDS[kind], "-c", str(clients)]
         command += ["-j", str(min(clients, workload.threads)), "-T", str(seconds), "-s", str(workload.scale)]
         command += ["-l", "--log-prefix", str(self._logs / "log")]
@@ -48,9 +47,9 @@ class PgbenchLoad(Load):
         return self._process.pid
 
     def wait_until_connected(self, server):
-        """pgbench starts its clock when its last client is connected; each client is one more process of the engine."""
+        """pgbench starts its clock when its last client is connected; each client is a process of the engine."""
         deadline = time.monotonic() + CONNECT_SECONDS_MAX
-        while len(processes.descendants([self._engine])) < self._before + self._clients:
+        while processes.clients(self._engine) < self._clients:
             if self._process.poll() is not None:
                 self._finish()
                 raise BrokenRun(f"pgbench ended before {self._clients} clients had connected to {server.name}")

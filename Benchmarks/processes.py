@@ -7,6 +7,7 @@ so windows are placed where the set of processes is stable: after all clients co
 """
 
 import os
+import re
 import time
 from dataclasses import dataclass, field
 
@@ -55,6 +56,15 @@ def descendants(roots, table=None):
             found.append(pid)
             queue += below.get(pid, [])
     return found
+
+
+def clients(postmaster):
+    """The processes of a PostgreSQL server that serve a client: by their titles, `postgres: user database host(port) ...`.
+
+    Counting all of its processes would not do: autovacuum's come and go.
+    """
+    titles = (_read(f"/proc/{pid}/cmdline") for pid in descendants([postmaster]))
+    return sum(1 for title in titles if re.match(rb"postgres: \S+ \S+ (\[local\]|\S+\(\d+\))", title))
 
 
 def is_alive(pid):

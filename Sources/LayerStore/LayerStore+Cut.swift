@@ -48,7 +48,8 @@ extension LayerStore {
     package func draft(batches: [(BatchHeader, ByteBuffer)], upTo: LSN) throws -> LayerDraft {
         let now = current
         var draft = LayerDraft(
-            layeredLSN: now.layeredLSN, previousEnd: now.previousEnd, end: max(upTo, now.layeredLSN), lastEnd: now.previousEnd)
+            layeredLSN: now.layeredLSN, previousEnd: now.previousEnd, end: max(upTo, now.layeredLSN),
+            lastEnd: now.previousEnd)
         var start = now.layeredLSN
         var builder = DeltaLayerBuilder()
         func close(_ end: LSN) throws {

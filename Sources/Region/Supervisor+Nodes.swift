@@ -76,10 +76,13 @@ extension Supervisor {
     }
 
     private func checkNodeDirectory(_ path: String) throws {
-        try directory.make(path, mode: 0o700)
-        guard (try? FileManager.default.contentsOfDirectory(atPath: path))?.isEmpty == true else {
-            throw RegionError("\(path) holds other files", remedy: "give --directory an empty or a new directory")
+        // What is there already is somebody's: not even its mode is touched before it is known to be empty.
+        if FileManager.default.fileExists(atPath: path) {
+            guard (try? FileManager.default.contentsOfDirectory(atPath: path))?.isEmpty == true else {
+                throw RegionError("\(path) is no empty directory", remedy: "give --directory an empty or a new one")
+            }
         }
+        try directory.make(path, mode: 0o700)
     }
 
     /// Turns a replacement that is under way round: the old node joins again in the place of the new one.

@@ -98,7 +98,13 @@ final class JournalFile {
         var done = 0
         while done < staged, failure == 0 {
             let wrote = pwrite(descriptor, stage + done, staged - done, off_t(offset + done))
-            if wrote > 0 { done += wrote } else if wrote == 0 { failure = EIO } else if errno != EINTR { failure = errno }
+            if wrote > 0 {
+                done += wrote
+            } else if wrote == 0 {
+                failure = EIO
+            } else if errno != EINTR {
+                failure = errno
+            }
         }
         offset += staged
         staged = 0

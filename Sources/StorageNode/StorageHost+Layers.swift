@@ -107,7 +107,9 @@ extension StorageHost {
         return try segment.layers.draft(batches: batches, upTo: upTo)
     }
 
-    private func open(_ history: [BatchHeader], of segment: HostedSegment, _ id: SegmentID) -> [(BatchHeader, ByteBuffer)]? {
+    private func open(_ history: [BatchHeader], of segment: HostedSegment, _ id: SegmentID) -> [(
+        BatchHeader, ByteBuffer
+    )]? {
         var batches: [(BatchHeader, ByteBuffer)] = []
         batches.reserveCapacity(history.count)
         for header in history {

@@ -138,7 +138,9 @@ package final class VolumeDriver: Sendable {
     ) -> [WriterAction] {
         switch reply {
         case .acknowledged(let epoch, let scl):
-            if let vdl = core.writer?.acknowledged(group: id.group, node: id.node, epoch: epoch, scl: scl) { durable = vdl }
+            if let vdl = core.writer?.acknowledged(group: id.group, node: id.node, epoch: epoch, scl: scl) {
+                durable = vdl
+            }
             return []
         case .installed(let stamp, let scl):
             guard let (vdl, actions) = core.writer?.installed(group: id.group, node: id.node, stamp, scl: scl)
