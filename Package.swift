@@ -44,6 +44,7 @@ let package = Package(
     targets: [
         // Thin C helpers: CRC32C, futex, spawn, and the ring's ABI.
         .target(name: "CBorealis", cSettings: [.unsafeFlags(["-O2"])]),
+        .systemLibrary(name: "CLZ4", providers: [.apt(["liblz4-dev"])]),
         // Vocabulary.
         .target(name: "VolumeModel", swiftSettings: house),
         // Codecs: bytes to values and back.
@@ -74,7 +75,7 @@ let package = Package(
             name: "StorageNode",
             dependencies: [
                 "SegmentCore", "LayerCore", "LayerStore", "NamespaceCore", "LogWire", "StorageWire", "Keyring",
-                "VolumeModel", "CBorealis", nioCore, nioPosix, nioSSL, logging,
+                "VolumeModel", "CBorealis", "CLZ4", nioCore, nioPosix, nioSSL, logging,
             ], swiftSettings: house),
         .target(
             name: "VolumeDriver",

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Keyring
 package import LayerCore
 package import NIOCore
 internal import SegmentCore
@@ -25,11 +24,11 @@ package final class GroupTail: Sendable {
     }
 
     private let state = Mutex(State())
-    private let sealer: Sealer
+    private let sealer: PartSealer
     let volume: VolumeID
     let group: GroupID
 
-    package init(volume: VolumeID, group: GroupID, sealer: Sealer) {
+    package init(volume: VolumeID, group: GroupID, sealer: PartSealer) {
         self.volume = volume
         self.group = group
         self.sealer = sealer
@@ -82,8 +81,7 @@ package final class GroupTail: Sendable {
         let (found, known) = state.withLock { ($0.sealed[header.end.value], $0.opened[header.end.value]) }
         guard let found, found.header == header else { return nil }
         if let known { return known }
-        guard let plain = sealer.open(found.payload, nonce: .init(of: header), context: header.sealingContext)
-        else { return nil }
+        guard let plain = sealer.open(found.payload, header) else { return nil }
         state.withLock { if $0.sealed[header.end.value] != nil { $0.opened[header.end.value] = plain } }
         return plain
     }
@@ -125,24 +123,4 @@ package final class GroupTail: Sendable {
             if isCurrent { return index }
         }
     }
-}
-
-extension BatchHeader {
-    /// What a part's payload is bound to besides its key.
-    package var sealingContext: ByteBuffer {
-        var context = ByteBuffer()
-        context.writeMultipleIntegers(
-            volume.value, group.value, epoch.value, start.value, end.value, endianness: .little)
-        return context
-    }
-}
-
-extension Sealer.Nonce {
-    /// Unique for a group's key: one writer an epoch, and it seals each end once.
-    package init(of header: BatchHeader) { self.init(header.epoch.value, header.end.value) }
-}
-
-extension Sealer {
-    /// Seals a group's log parts.
-    package init(log group: GroupID, dataKey: DataKey) { self.init(dataKey: dataKey, purpose: "log \(group)") }
 }

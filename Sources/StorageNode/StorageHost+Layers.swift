@@ -98,7 +98,8 @@ extension StorageHost {
             let all = segment.machine.history(after: segment.machine.floor.lsn, upTo: complete)
             var bytes = 0
             let history = all.prefix { header in
-                defer { bytes += Int(header.payloadBytes) }
+                // The log's length, for payloads may be compressed.
+                defer { bytes += Int(header.end.value - header.start.value) }
                 return bytes < configuration.layerBytes
             }
             return (Array(history), history.count == all.count ? complete : history.last?.end ?? .zero)

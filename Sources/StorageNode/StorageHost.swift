@@ -129,7 +129,7 @@ package final class StorageHost: Sendable {
         let dataKey = try keys.dataKey(volume: id.volume)
         let tail =
             state.tails[key]
-            ?? GroupTail(volume: id.volume, group: id.group, sealer: Sealer(log: id.group, dataKey: dataKey))
+            ?? GroupTail(volume: id.volume, group: id.group, sealer: PartSealer(group: id.group, dataKey: dataKey))
         state.tails[key] = tail
         let identity = SegmentIdentity(volume: id.volume, group: id.group, node: id.node)
         let directory = segmentDirectory(id, state.directories[id.node])

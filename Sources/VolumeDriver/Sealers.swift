@@ -9,14 +9,14 @@ internal import VolumeModel
 /// Seals and opens log parts of a volume's groups, each group under its own derived key.
 final class Sealers: Sendable {
     private let dataKey: DataKey
-    private let byGroup = Mutex<[GroupID: Sealer]>([:])
+    private let byGroup = Mutex<[GroupID: PartSealer]>([:])
 
     init(dataKey: DataKey) { self.dataKey = dataKey }
 
-    private func sealer(_ group: GroupID) -> Sealer {
+    private func sealer(_ group: GroupID) -> PartSealer {
         byGroup.withLock { known in
             if let found = known[group] { return found }
-            let made = Sealer(log: group, dataKey: dataKey)
+            let made = PartSealer(group: group, dataKey: dataKey)
             known[group] = made
             return made
         }
@@ -28,10 +28,7 @@ final class Sealers: Sendable {
         let header = BatchHeader(
             volume: volume, group: group, epoch: epoch, membershipEpoch: MembershipEpoch(0), start: start, end: end,
             previous: .zero)
-        var output = ByteBuffer()
-        output.reserveCapacity(plain.readableBytes + Sealer.tagBytes)
-        sealer(group).seal(plain, nonce: .init(of: header), context: header.sealingContext, into: &output)
-        return output
+        return sealer(group).seal(plain, header)
     }
 }
 

@@ -15,17 +15,14 @@ import VolumeModel
 
     /// Ten parts of ten bytes.
     init() {
-        let sealer = Sealer(log: .namespace, dataKey: DataKey(size: .bits256))
+        let sealer = PartSealer(group: .namespace, dataKey: DataKey(size: .bits256))
         let tail = GroupTail(volume: VolumeID(1), group: .namespace, sealer: sealer)
         headers = (0..<10).map { (number: UInt64) in
             let start = LSN(number * 10)
             var header = BatchHeader(
                 volume: VolumeID(1), group: .namespace, epoch: VolumeEpoch(1), membershipEpoch: MembershipEpoch(1),
                 start: start, end: LSN(start.value + 10), previous: start, payloadBytes: 0)
-            var payload = ByteBuffer()
-            sealer.seal(
-                ByteBuffer(repeating: 1, count: 10), nonce: .init(of: header), context: header.sealingContext,
-                into: &payload)
+            let payload = sealer.seal(ByteBuffer(repeating: 1, count: 10), header)
             header.payloadBytes = UInt32(payload.readableBytes)
             header.payloadCRC = payload.checksum
             tail.add(header, payload)

@@ -46,7 +46,7 @@ import VolumeModel
         let tenure = Tenure(
             membership: Membership(epoch: MembershipEpoch(1), sets: [[node]]),
             groups: [GroupPlacement(group: .namespace, nodes: [node])])
-        let connection = host.connect { _, _, _ in }
+        let connection = host.connect { _ in }
         host.deliver(.install(tenure), to: id(node), from: .driver(connection), payload: nil, create: true)
         host.disconnect(connection)
     }
