@@ -11,6 +11,7 @@ BOREALIS := .build/release/borealis
 UNIT := timeout 2400 $(SWIFT) test -c release --disable-testable-imports
 SEEDS ?= 1..2000
 MINUTES ?= 10
+ENGINE ?= postgres
 
 .PHONY: run setup build shim test unit integration sim torture bench lint format down clean
 
@@ -53,9 +54,9 @@ sim:
 torture: build
 	scripts/torture $(MINUTES)
 
-## The table of README.md, measured on this machine.
+## Stock and Borealis, measured on this machine: make bench ENGINE=mariadb ARGS="--rounds 1"; ARGS=--help tells more.
 bench: build
-	scripts/bench
+	ENGINE=$(ENGINE) scripts/bench $(ARGS)
 
 lint:
 	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Package.swift

@@ -7,14 +7,12 @@ Blocking, but ctypes lets other threads run meanwhile. One thread uses one conne
 import ctypes
 import ctypes.util
 
+from systems import QueryError
+
 _BAD, _TUPLES, _COMMAND = 1, 2, 1
 _NoticeProcessor = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_char_p)
 _silent = _NoticeProcessor(lambda _, message: None)  # libpq would print notices to stderr
 _lib = None
-
-
-class QueryError(Exception):
-    pass
 
 
 def _library():

@@ -5,10 +5,10 @@ import random
 import threading
 import time
 
-import libpq
 import processes
 from progress import BrokenRun, say
 from slices import rest, run_slice
+from systems import QueryError
 
 
 def interleaved(systems, workload, plan, rounds, seconds, before_slice=None, after_slice=None):
@@ -33,15 +33,16 @@ def interleaved(systems, workload, plan, rounds, seconds, before_slice=None, aft
 
 
 def main(systems, workload, options):
-    """Data within shared_buffers, no checkpoint inside a slice; one at the end counts towards the bytes a transaction."""
+    """Data within the engine's buffers. A checkpoint at the end, where there is such a thing, counts towards the bytes a transaction."""
     servers = list({system.server.name: system.server for system in systems}.values())
     for server in servers:
-        workload.settle(server, options.full_pages)
+        workload.settle(server, options)
         processes.settle(server.roles, 10)
     before = {server.name: (server.counters(), workload.committed[server.name]) for server in servers}
-    plan = [("tpcb", clients, [system.name for system in systems]) for clients in options.clients]
-    plan += [("select", clients, options.select_systems) for clients in options.clients]
-    plan = [step for step in plan if step[0] in options.kinds]
+    everyone = [system.name for system in systems]
+    plan = [
+        (kind, clients, options.select_systems if kind in workload.read_only else everyone)
+        for kind in workload.kinds if kind in options.kinds for clients in options.clients]
     slices = interleaved(
         systems, workload, plan, options.rounds, options.slice, after_slice=lambda system: workload.tidy(system.server))
     shares = {}
@@ -79,9 +80,9 @@ def larger(systems, workload, options):
 class Prober(threading.Thread):
     """One client that commits in a loop and connects again when it has to; it remembers when each commit came back."""
 
-    def __init__(self, endpoint):
+    def __init__(self, connect, table):
         super().__init__(daemon=True)
-        self._endpoint, self._stopping = endpoint, threading.Event()
+        self._connect, self._table, self._stopping = connect, table, threading.Event()
         # Monotonic times (connected, end) of acknowledged commits; attempts made.
         self.commits, self.attempts = [], 0
 
@@ -90,13 +91,13 @@ class Prober(threading.Thread):
         while not self._stopping.is_set():
             try:
                 if connection is None:
-                    connection = libpq.Connection(self._endpoint, connect_timeout=2)
+                    connection = self._connect(connect_timeout=2)
                     connected = time.monotonic()
                 self.attempts += 1
-                connection.rows("UPDATE bench_probe SET n = n + 1")
+                connection.rows(f"UPDATE {self._table} SET n = n + 1")
                 self.commits.append((connected, time.monotonic()))
                 time.sleep(0.002)
-            except libpq.QueryError:
+            except QueryError:
                 if connection:
                     connection.close()
                 connection = None
@@ -125,12 +126,12 @@ def crash(systems, workload, options):
 def _crash_once(system, workload, options):
     server = system.server
     workload.crashed.add(server.name)
-    endpoint = server.endpoint()
-    with libpq.Connection(endpoint) as connection:
-        connection.rows("DROP TABLE IF EXISTS bench_probe")
-        connection.rows("CREATE TABLE bench_probe AS SELECT 0 AS n")
-    load = workload.load(system, "tpcb", options.larger_clients, 600)
-    prober = Prober(endpoint)
+    connect, table = server.connector(), workload.probe_table
+    with connect() as connection:
+        connection.rows(f"DROP TABLE IF EXISTS {table}")
+        connection.rows(f"CREATE TABLE {table} AS SELECT 0 AS n")
+    load = workload.load(system, workload.crash_kind, options.crash_clients, 600)
+    prober = Prober(connect, table)
     try:
         load.wait_until_connected(server)
         prober.start()
@@ -149,8 +150,8 @@ def _crash_once(system, workload, options):
         load.abandon()
         if prober.is_alive():
             prober.stop()
-    with libpq.Connection(server.endpoint()) as connection:
-        kept = int(connection.value("SELECT n FROM bench_probe"))
+    with server.connector()() as connection:
+        kept = int(connection.value(f"SELECT n FROM {table}"))
     if not len(prober.commits) <= kept <= prober.attempts:
         raise BrokenRun(f"{server.name}: {len(prober.commits)} acknowledged commits of {prober.attempts}, but {kept} are there")
     return first - killed
@@ -172,9 +173,9 @@ def attach(sized, options):
 
 
 def _attach_once(server, scale):
-    endpoint = server.endpoint()
+    connect = server.connector()
     query = f"SELECT pg_postmaster_start_time(), abalance FROM pgbench_accounts WHERE aid = {random.randint(1, scale * 100000)}"
-    with libpq.Connection(endpoint) as connection:
+    with connect() as connection:
         connection.rows("CHECKPOINT")
         old = connection.rows(query)[0][0]
     server.forget_pages()
@@ -192,10 +193,10 @@ def _attach_once(server, scale):
     server.command("volume", "detach-cache")
     while True:
         try:
-            with libpq.Connection(endpoint, connect_timeout=2) as connection:
+            with connect(connect_timeout=2) as connection:
                 if connection.rows(query)[0][0] != old:
                     break
-        except libpq.QueryError:
+        except QueryError:
             pass
         if time.monotonic() - ordered > 300:
             raise BrokenRun(f"{server.name}: no query was answered within 300 s of detach-cache")

@@ -14,7 +14,6 @@ import subprocess
 import time
 from pathlib import Path
 
-import libpq
 import processes
 from progress import BrokenRun
 from workloads import Load, Workload
@@ -91,7 +90,7 @@ class PgbenchLoad(Load):
 
 
 class Pgbench(Workload):
-    kinds = tuple(KINDS)
+    kinds, read_only, crash_kind = tuple(KINDS), ("select",), "tpcb"
 
     def __init__(self, program, work, scale, threads=2):
         self.program, self.work, self.scale, self.threads = str(program), work, scale, threads
@@ -110,16 +109,16 @@ class Pgbench(Workload):
         """Starts the count for a server that has the tables, its own or copied."""
         self.committed[server.name] = 0
 
-    def settle(self, server, full_pages):
+    def settle(self, server, options):
         """Checkpoint; then, for `settled`, one row lock in each page of the accounts.
 
         Stock PostgreSQL logs a page in full at its first change after a checkpoint. With five minutes between checkpoints
         that cost fades after some seconds, but slices are so short that it would be all they show. The locks get it over
         with before measuring: stock is seen as it is late in an interval, at its best.
         """
-        with libpq.Connection(server.endpoint()) as connection:
+        with server.connector()() as connection:
             connection.rows("CHECKPOINT")
-            if full_pages == "settled":
+            if options.full_pages == "settled":
                 # 61 rows fill a page when pgbench loads them; later ones are packed alike.
                 connection.rows("SELECT count(*) FROM (SELECT FROM pgbench_accounts WHERE aid % 61 = 0 FOR UPDATE) AS locked")
                 if connection.value("SHOW full_page_writes") == "off":
@@ -127,22 +126,22 @@ class Pgbench(Workload):
                     connection.rows("CHECKPOINT")
 
     def checkpoint(self, server):
-        with libpq.Connection(server.endpoint()) as connection:
+        with server.connector()() as connection:
             connection.rows("CHECKPOINT")
 
     def tidy(self, server):
-        with libpq.Connection(server.endpoint()) as connection:
+        with server.connector()() as connection:
             connection.rows("VACUUM pgbench_branches")
             connection.rows("VACUUM pgbench_tellers")
 
     def size(self, server):
         """Bytes of the database."""
-        with libpq.Connection(server.endpoint()) as connection:
+        with server.connector()() as connection:
             return int(connection.value("SELECT pg_database_size(current_database())"))
 
     def fill(self, server, size):
         """Adds a table of rows that do not compress until the database has so many bytes."""
-        with libpq.Connection(server.endpoint()) as connection:
+        with server.connector()() as connection:
             connection.rows("CREATE TABLE IF NOT EXISTS bench_filler (n bigint, t text)")
             while self.size(server) < size:
                 connection.rows(
@@ -154,27 +153,24 @@ class Pgbench(Workload):
         return PgbenchLoad(self, system, kind, clients, seconds)
 
     def digest(self, server):
-        followers = getattr(server, "standbys", [])
-        if followers:
-            server.wait_for_standbys()
-        sums = self._sums(server.endpoint())
+        sums = self._sums(server.connector())
         rows = sums.pop("historyRows")
         counted = self.committed.get(server.name, 0)
         if len(set(sums.values())) != 1:
             raise BrokenRun(f"{server.name}: the TPC-B sums differ: {sums}")
         if rows < counted or (rows != counted and server.name not in self.crashed):
             raise BrokenRun(f"{server.name}: {rows} rows of history for {counted} counted transactions")
-        for follower in followers:
-            theirs = self._sums(follower.endpoint())
+        for follower in server.followers():
+            theirs = self._sums(follower)
             if theirs != sums | {"historyRows": rows}:
                 raise BrokenRun(f"{server.name}: a standby differs: {theirs}, the primary {sums} and {rows} rows")
         return {"sum": next(iter(sums.values())), "historyRows": rows, "counted": counted}
 
     @staticmethod
-    def _sums(endpoint):
+    def _sums(connect):
         query = """SELECT (SELECT sum(abalance) FROM pgbench_accounts), (SELECT sum(tbalance) FROM pgbench_tellers),
             (SELECT sum(bbalance) FROM pgbench_branches), (SELECT coalesce(sum(delta), 0) FROM pgbench_history),
             (SELECT count(*) FROM pgbench_history)"""
-        with libpq.Connection(endpoint) as connection:
+        with connect() as connection:
             values = [int(value) for value in connection.rows(query)[0]]
         return dict(zip(("accounts", "tellers", "branches", "history", "historyRows"), values))

@@ -13,11 +13,15 @@ from pathlib import Path
 
 from ratios import Slices
 
+ENGINES = {"postgres": "PostgreSQL", "mariadb": "MariaDB"}
 VENV = Path(__file__).resolve().parent.parent / ".build-venv"
 COLOURS = {
-    "stock": "#7f7f7f", "sync-write": "#c49c94", "sync-on": "#8c564b", "ceiling": "#bcbd22", "compact": "#1f77b4",
-    "zones": "#2ca02c",
+    "stock": "#7f7f7f", "sync-write": "#c49c94", "sync-on": "#8c564b", "semi-sync": "#8c564b", "ceiling": "#bcbd22",
+    "ceiling-binlog": "#dbdb8d", "compact": "#1f77b4", "compact-binlog": "#aec7e8", "zones": "#2ca02c", "zones-binlog": "#98df8a",
 }
+TITLES = {"tpcb": "TPC-B", "select": "select-only"}
+# Whose latencies are drawn.
+LATENCIES = ("tpcb", "oltp_update_index", "oltp_write_only")
 
 
 def panels(results):
@@ -26,15 +30,16 @@ def panels(results):
     found = []
     main = Slices(results.get("main", {}).get("slices", []))
     larger = Slices(results.get("larger", {}).get("slices", []))
-    for kind, title in (("tpcb", "TPC-B, TPS against stock"), ("select", "select-only, TPS against stock")):
+    kinds = list(dict.fromkeys(kind for kind, _ in main.steps() + larger.steps()))
+    for kind in kinds:
         steps = [step for step in main.steps() if step[0] == kind]
-        if kind == "tpcb":
-            steps += [("larger",) + step for step in larger.steps()]
-        found.append(_panel(title, "x stock", steps, main, larger, order, None, skip="stock"))
-    steps = [step for step in main.steps() if step[0] == "tpcb"]
-    for name in ("p50", "p99"):
-        get = lambda s, name=name: s[name] * 1000  # noqa: E731
-        found.append(_panel(f"TPC-B, latency {name}", "ms", steps, main, larger, order, get))
+        steps += [("larger",) + step for step in larger.steps() if step[0] == kind]
+        found.append(_panel(f"{TITLES.get(kind, kind)}, TPS against stock", "x stock", steps, main, larger, order, None, skip="stock"))
+    for kind in [kind for kind in kinds if kind in LATENCIES]:
+        steps = [step for step in main.steps() if step[0] == kind]
+        for name in ("p50", "p99"):
+            get = lambda s, name=name: s[name] * 1000  # noqa: E731
+            found.append(_panel(f"{TITLES.get(kind, kind)}, latency {name}", "ms", steps, main, larger, order, get))
     return [panel for panel in found if panel["groups"] and panel["bars"]]
 
 
@@ -53,7 +58,7 @@ def _panel(title, unit, steps, main, larger, order, get, skip=None):
 
 
 def heading(results):
-    return f"Borealis and stock PostgreSQL, {results['date']}, {results['machine']['cores']} cores, commit {results['machine']['commit']}"
+    return f"Borealis and stock {ENGINES[results['engine']]}, {results['date']}, {results['machine']['cores']} cores, commit {results['machine']['commit']}"
 
 
 def draw(results, target):

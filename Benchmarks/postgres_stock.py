@@ -6,12 +6,13 @@ import shutil
 import signal
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 
 import libpq
 import processes
 from progress import BrokenRun
-from systems import Server
+from systems import QueryError, Server
 
 ACCOUNT = "postgres"  # what servers run under when we are root: PostgreSQL refuses root
 START_SECONDS_MAX = 120
@@ -86,7 +87,7 @@ class Postmaster:
                 with libpq.Connection(self.endpoint(), connect_timeout=2) as connection:
                     if not writable or connection.value("SELECT pg_is_in_recovery()") == "f":
                         return
-            except libpq.QueryError as error:
+            except QueryError as error:
                 if self.process.poll() is not None or time.monotonic() > deadline:
                     raise BrokenRun(f"PostgreSQL on port {self.port} did not start ({error}); see {self.directory}.log") from None
             time.sleep(0.05)
@@ -131,7 +132,7 @@ class Postmaster:
         try:
             libpq.Connection(self.endpoint(), connect_timeout=2).close()
             return True
-        except libpq.QueryError:
+        except QueryError:
             return False
 
     def endpoint(self):
@@ -192,9 +193,17 @@ class StockServer(Server):
     def endpoint(self):
         return self.primary.endpoint()
 
+    def connector(self):
+        return partial(libpq.Connection, self.endpoint())
+
+    def followers(self):
+        if self.standbys:
+            self.wait_for_standbys()
+        return [partial(libpq.Connection, one.endpoint()) for one in self.standbys]
+
     def roles(self):
         table = processes.parents()
-        found = {"postgres": processes.descendants([self.engine_pid()], table)}
+        found = {"engine": processes.descendants([self.engine_pid()], table)}
         if self.standbys:
             found["standbys"] = processes.descendants([one.process.pid for one in self.standbys], table)
         return found

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tables, as plain text and as Markdown."""
 
+import mariadb_requirements
 import requirements
 from ratios import Slices, median
 
@@ -67,7 +68,7 @@ def _costs(title, slices, order):
             counted = lambda name: median(s["perTransaction"].get(name) for s in chosen)  # noqa: E731
             switches = median(sum(n for role, n in s["switchesPerTransaction"].items() if role != "clients") for s in chosen)
             body.append([
-                f"{kind} {clients}", system, f"{cpu.get('postgres', 0):.0f}",
+                f"{kind} {clients}", system, f"{cpu.get('engine', 0):.0f}",
                 f"{storage:.0f}" if storage else "-", f"{instance:.0f}" if instance else "-",
                 f"{cpu['standbys']:.0f}" if "standbys" in cpu else "-", f"{cpu.get('clients', 0):.0f}",
                 f"{median(s['cpuAfterPerTransaction'] * 1e6 for s in chosen):.0f}", f"{switches:.1f}",
@@ -117,8 +118,11 @@ def _memory(results):
     return Table("Resident memory under load, MB", ["system", "process", "greatest", "anonymous", "median"], body, left=2)
 
 
+REQUIREMENTS = {"postgres": requirements.rows, "mariadb": mariadb_requirements.rows}
+
+
 def _required(results):
-    body = [[row.what, row.must, row.aim, row.measured, row.verdict] for row in requirements.rows(results)]
+    body = [[row.what, row.must, row.aim, row.measured, row.verdict] for row in REQUIREMENTS[results["engine"]](results)]
     return Table("Required", ["what", "must", "aim", "measured", "reached"], body, left=1)
 
 
@@ -139,22 +143,32 @@ NOTES = """\
 Medians over {rounds} rounds; a ratio is taken within each round, then the median of the ratios. "after us" is CPU spent once the load
 had ended, until the system was quiet. Log bytes are for one copy; "flushes" are the engine's waits for its log;
 "disk" is what the device did meanwhile, for the whole machine, written back to the end.
-Part one: no checkpoint inside a slice, full pages {full_pages}, autovacuum off for all; pgbench, {threads} threads, on the same {cores} cores."""
+"""
+ENGINE_NOTES = {
+    "postgres": """\
+Part one: no checkpoint inside a slice, full pages {full_pages}, autovacuum off for all; pgbench, {threads} threads, on the same {cores} cores.""",
+    "mariadb": """\
+Data within the buffer pool, redo log of 1 GB for all; sysbench on the same {cores} cores, a thread a client.""",
+}
+
+
+def _size(options):
+    return f"scale {options['scale']}" if "scale" in options else f"2 x {options['tables']} tables of {options['rows']} rows"
 
 
 def _heading(results):
     o, machine = results["options"], results["machine"]
     return (f"Borealis bench, {results['engine']}, {results['date']}: {machine['cpu']}, {machine['cores']} cores, commit {machine['commit']}, "
-            f"scale {o['scale']}, slices of {o['slice']} s, load average {machine['loadAtStart']:.1f} at the start, "
+            f"{_size(o)}, slices of {o['slice']} s, load average {machine['loadAtStart']:.1f} at the start, "
             f"{results['seconds']:.0f} s in all")
 
 
 def _notes(results):
     o = results["options"]
-    text = NOTES.format(
-        rounds=o["rounds"], full_pages=o["full_pages"], threads=o["threads"], cores=results["machine"]["cores"])
-    digests = ", ".join(f"{name} sum {d['sum']} rows {d['historyRows']}" for name, d in results["digests"].items())
-    return text + f"\nDigest (sum of balances, rows of history; all agree with what clients were told): {digests}"
+    text = (NOTES + ENGINE_NOTES[results["engine"]]).format(**o, cores=results["machine"]["cores"])
+    digests = "; ".join(
+        f"{name} " + ", ".join(f"{what} {value}" for what, value in found.items()) for name, found in results["digests"].items())
+    return text + f"\nDigests (all agree with what clients were told): {digests}"
 
 
 def text(results):

@@ -2,10 +2,14 @@
 """What can be measured: a `Server` runs engine processes, a `System` is a server seen through certain session settings.
 
 Two systems may share a server (stock with standbys, at two levels of synchronous_commit). Nothing here knows an engine:
-`postgres_stock.py` and `postgres_borealis.py` do, and a MariaDB module would stand beside them.
+`postgres_*.py` and `mariadb_*.py` do.
 """
 
 from dataclasses import dataclass, field
+
+
+class QueryError(Exception):
+    """A server refused a connection or a statement, or the connection was lost."""
 
 
 class Server:
@@ -28,11 +32,20 @@ class Server:
         raise NotImplementedError
 
     def endpoint(self):
-        """How a client reaches it, in libpq's (or the engine's) keywords."""
+        """How a client reaches it, in libpq's keywords."""
         raise NotImplementedError
 
+    def connector(self):
+        """What makes connections to it: a callable that takes `connect_timeout` in seconds. Asking the server where it is
+        may take long, calling the answer does not."""
+        raise NotImplementedError
+
+    def followers(self):
+        """A connector for each server that copies this one, once it has all that this one has."""
+        return []
+
     def roles(self):
-        """role -> pids, of everything that works for it, now."""
+        """role -> pids, of everything that works for it, now; the engine's are "engine"."""
         raise NotImplementedError
 
     def counters(self):
@@ -40,7 +53,7 @@ class Server:
         raise NotImplementedError
 
     def engine_pid(self):
-        """The engine's first process."""
+        """The engine's first process, or 0."""
         raise NotImplementedError
 
     def crash(self):

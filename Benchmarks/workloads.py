@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is run against a system. `pgbench.py` is one; a sysbench module for MariaDB would be another."""
+"""What is run against a system: `pgbench.py` and `sysbench.py`."""
 
 
 class Load:
@@ -21,8 +21,10 @@ class Load:
 
 
 class Workload:
-    #: Which kinds of load it has, such as "tpcb".
-    kinds = ()
+    #: Which kinds of load it has, such as "tpcb"; those that only read; and the one under which an engine is killed.
+    kinds, read_only, crash_kind = (), (), ""
+    #: Where the crash part counts its own commits.
+    probe_table = "bench_probe"
     #: The directory of a run.
     work = ""
 
@@ -30,13 +32,15 @@ class Workload:
         """Makes the tables and fills them."""
         raise NotImplementedError
 
-    def settle(self, server, full_pages):
+    def settle(self, server, options):
         """Brings a server into the state that measuring begins with."""
         raise NotImplementedError
 
     def tidy(self, server):
         """Between two slices, unmeasured."""
-        raise NotImplementedError
+
+    def checkpoint(self, server):
+        """Makes the engine write its changed pages, if it can be told to."""
 
     def load(self, system, kind, clients, seconds):
         """A running Load."""

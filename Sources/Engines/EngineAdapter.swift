@@ -86,6 +86,8 @@ package protocol EngineAdapter: Sendable {
     func removeStaleLock(root: String)
     /// Whether clients would be served, found out as they do: by knocking.
     func readiness(root: String, timeoutMilliseconds: Int) -> EngineReadiness
+    /// What was changed in the running engine so that it acknowledges commits too early; nil: nothing, or it does not answer.
+    func weakness(timeoutMilliseconds: Int) -> String?
     /// A complete URL for clients, password included, that works as it is.
     var url: String { get }
     /// Asks for a clean shutdown that ends sessions.

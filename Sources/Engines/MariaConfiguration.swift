@@ -51,9 +51,14 @@ package struct MariaConfiguration: Sendable {
                     Setting(
                         name: "sync_binlog", value: "1",
                         reason: "a commit is acknowledged when the binlog's sync returns: a write quorum has it then"),
-                    Setting(
-                        name: "innodb_flush_log_at_trx_commit", value: "2",
-                        reason: "the volume is one ordered log: a durable binlog write implies the prepare before it"),
+                    overrides["innodb_flush_log_at_trx_commit"] == "3"
+                        ? Setting(
+                            name: "innodb_flush_log_at_trx_commit", value: "3",
+                            reason: "asked for with --set: XA statements wait for InnoDB too, and so does every commit")
+                        : Setting(
+                            name: "innodb_flush_log_at_trx_commit", value: "2",
+                            reason: "in one ordered log, a durable binlog write implies the prepare before it"
+                        ),
                 ]
                 : [
                     Setting(
@@ -99,13 +104,13 @@ package struct MariaConfiguration: Sendable {
         "innodb_flush_method": ["fsync", "o_direct", "o_dsync"],
         "innodb_log_file_buffering": ["0", "1", "on", "off"], "innodb_log_file_mmap": ["0", "off"],
         "symbolic_links": ["0", "off"], "myisam_use_mmap": ["0", "off"], "bind_address": ["127.0.0.1"],
-        "innodb_flush_log_at_trx_commit": ["1"], "sync_binlog": ["1"],
+        "innodb_flush_log_at_trx_commit": ["1", "3"], "sync_binlog": ["1"],
     ]
 
     /// Why a pinned setting may have no other value, where the reasons above do not say it.
     private static let warnings: [String: String] = [
         "innodb_flush_log_at_trx_commit":
-            "a commit would be acknowledged before a write quorum has it (with the binlog on, 2 is chosen by itself)",
+            "a commit would be acknowledged before a write quorum has it (with the binlog on, 2 is chosen by itself unless 3 is asked for)",
         "sync_binlog": "a commit would be acknowledged before a write quorum has it",
         "innodb_flush_method": "a method without syncs acknowledges commits before a write quorum has them",
     ]
@@ -123,8 +128,28 @@ package struct MariaConfiguration: Sendable {
         "skip_networking": "clients connect over TCP", "skip_grant_tables": "anybody on this machine could log in",
         "init_file": "the instance runs the engine as it is", "bootstrap": "the instance fills the volume itself",
         "include": "overrides are given one by one", "includedir": "overrides are given one by one",
+        "binlog_do_db": "a commit that the binlog leaves out is not waited for",
+        "binlog_ignore_db": "a commit that the binlog leaves out is not waited for",
+        "innodb_force_recovery": "it starts by leaving committed changes out",
+        "tc_heuristic_recover": "it decides over prepared transactions without knowing what became of them",
+        "chroot": "the volume would not be found",
         "debug_no_sync": "commits would be acknowledged before a write quorum has them",
     ]
+
+    /// What `weakness` judges, of a running server.
+    static let durabilityQuery =
+        "SELECT @@GLOBAL.log_bin, @@GLOBAL.innodb_flush_log_at_trx_commit, @@GLOBAL.sync_binlog"
+
+    /// What was changed in a running server so that it acknowledges commits too early; nil: nothing.
+    package static func weakness(_ row: [String]) -> String? {
+        guard row.count == 3 else { return nil }
+        let (hasBinlog, flush, sync) = (row[0] == "1", row[1], row[2])
+        // 3 syncs more often than 1. With the binlog its own sync is what counts, and 2 writes the prepare before it.
+        guard flush == "1" || flush == "3" || (hasBinlog && flush == "2") else {
+            return "innodb_flush_log_at_trx_commit is \(flush)"
+        }
+        return hasBinlog && sync != "1" ? "sync_binlog is \(sync)" : nil
+    }
 
     /// Reads `name=value`; `log_bin` is `on` or `off`.
     ///
@@ -160,6 +185,10 @@ package struct MariaConfiguration: Sendable {
         }
         if let reason = managed[name] ?? managed["skip_\(name)"] {
             throw EngineError("\(name) cannot be set: \(reason)", remedy: "leave --set \(name) out")
+        }
+        // The server takes any beginning of a name that is the beginning of no other.
+        if let whole = (Array(managed.keys) + Array(harmless.keys)).sorted().first(where: { $0.hasPrefix(name) }) {
+            throw EngineError("\(name) is short for \(whole)", remedy: "write the whole name of what you mean")
         }
         return (written, value)
     }

@@ -6,8 +6,8 @@ internal import Glibc
 /// Stock MariaDB on a volume.
 ///
 /// The data directory is `mydata` in the volume: tables of all engines, redo and undo logs, the binlog if there is one.
-/// Configuration, socket, pid file, temporary files and the error log are outside it. The administrator's account is made
-/// while the volume is filled, before any client is let in.
+/// Configuration, socket, pid file, temporary files and the error log are outside it. `MariaAccounts` are made while the
+/// volume is filled, before any client is let in.
 package struct MariaEngine: EngineAdapter {
     package let settings: EngineSettings
 
@@ -41,18 +41,20 @@ package struct MariaEngine: EngineAdapter {
 
     package func prepare() throws {
         for directory in [settings.directory, runDirectory, temporaryDirectory] { try makeOwnDirectory(directory) }
-        let local: [(name: String, value: String)] = [
-            ("port", "\(settings.port)"), ("socket", socket), ("pid_file", pidFile), ("tmpdir", temporaryDirectory),
-            ("general_log_file", "\(settings.directory)/general.log"),
-            ("slow_query_log_file", "\(settings.directory)/slow.log"),
-        ]
+        let local: [(name: String, value: String)] =
+            [
+                ("port", "\(settings.port)"), ("socket", socket), ("pid_file", pidFile), ("tmpdir", temporaryDirectory),
+                ("general_log_file", "\(settings.directory)/general.log"),
+                ("slow_query_log_file", "\(settings.directory)/slow.log"),
+            ] + authenticationPlugin
         try writeOwn(configuration.file(local: local), to: optionFile)
     }
 
     /// The package's own script, and then a sync, so that its last words are durable as well.
     package func creation(_ mount: EngineMount) throws -> Launch {
         let accounts = "\(settings.directory)/accounts.sql"
-        try writeOwn(accountStatements, to: accounts)
+        let made = MariaAccounts(administrator: settings.superuser, password: settings.password)
+        try writeOwn(made.statements, to: accounts)
         let data = "\(mount.root)/\(dataDirectory)"
         var arguments = [
             Self.program("mariadb-install-db", in: settings.binaries) ?? "mariadb-install-db",
@@ -68,13 +70,37 @@ package struct MariaEngine: EngineAdapter {
 
     package func launch(_ mount: EngineMount) -> Launch {
         unlink("\(settings.directory)/accounts.sql")
-        var arguments = ["--defaults-file=\(optionFile)"] + configuration.pinnedArguments
-        arguments += ["--datadir=\(mount.root)/\(dataDirectory)", "--tmpdir=\(temporaryDirectory)"]
+        let data = "\(mount.root)/\(dataDirectory)"
+        let program = Self.program("mariadbd", in: settings.binaries) ?? "\(settings.binaries)/mariadbd"
+        // The volume's files can only be read through the shim, so it is a script that looks whether they fit the server.
+        var arguments = ["-c", Self.guardScript, data, "\(Self.version(of: program)?.number ?? .max)", program]
+        arguments += ["--defaults-file=\(optionFile)"] + configuration.pinnedArguments
+        arguments += ["--datadir=\(data)", "--tmpdir=\(temporaryDirectory)"]
         arguments += ["--socket=\(socket)", "--pid-file=\(pidFile)", "--port=\(settings.port)"]
         if let base = baseDirectory { arguments.append("--basedir=\(base)") }
-        let program = Self.program("mariadbd", in: settings.binaries) ?? "\(settings.binaries)/mariadbd"
-        return base(program, mount, arguments: arguments, output: logFile)
+        return base("/bin/sh", mount, arguments: arguments, output: logFile)
     }
+
+    /// `$0` is the data directory, `$1` the newest version that it may be of, the rest the server's command line. A server
+    /// notes its version when it has made or upgraded its files; started on files of a newer one it may ruin them.
+    private static let guardScript = """
+        limit=$1
+        shift
+        [ -d "$0/mysql" ] || {
+            echo "[ERROR] $0 is not a data directory of MariaDB (start the engine that the volume was made with)" >&2
+            exit 1
+        }
+        for note in "$0/mariadb_upgrade_info" "$0/mysql_upgrade_info"; do
+            [ -e "$note" ] || continue
+            IFS=. read -r major minor rest < "$note"
+            case "$major$minor" in '' | *[!0-9]*) continue ;; esac
+            [ $((major * 1000 + minor)) -le "$limit" ] || {
+                echo "[ERROR] the data directory is of MariaDB $major.$minor, newer than this server (start it with that version: --mariadb-bin)" >&2
+                exit 1
+            }
+        done
+        exec "$@"
+        """
 
     private func base(_ program: String, _ mount: EngineMount, arguments: [String], output: String) -> Launch {
         var environment = mount.environment
@@ -98,19 +124,12 @@ package struct MariaEngine: EngineAdapter {
             ? nil : (settings.binaries as NSString).deletingLastPathComponent
     }
 
-    /// The administrator, by the hash of the password: its text is nowhere but in the sealed metadata. Accounts that the
-    /// script makes for the machine's name would be reachable by nobody.
-    private var accountStatements: String {
-        let hash = SHA1.hash(SHA1.hash(Array(settings.password.utf8)))
-        let text = hash.map { $0 < 16 ? "0" + String($0, radix: 16) : String($0, radix: 16) }.joined().uppercased()
-        return """
-            DELETE FROM mysql.global_priv WHERE Host NOT IN ('localhost', '%') OR User = '';
-            DELETE FROM mysql.proxies_priv WHERE Host <> 'localhost';
-            FLUSH PRIVILEGES;
-            CREATE OR REPLACE USER '\(settings.superuser)'@'%' IDENTIFIED VIA mysql_native_password USING '*\(text)';
-            GRANT ALL PRIVILEGES ON *.* TO '\(settings.superuser)'@'%' WITH GRANT OPTION;
-
-            """
+    /// Passwords by Ed25519 signatures, where the package has them: mariadb.com/kb/en/authentication-plugin-ed25519.
+    private var authenticationPlugin: [(name: String, value: String)] {
+        let base = baseDirectory ?? "/usr"
+        let directories = ["lib/mysql/plugin", "lib/plugin", "lib/mariadb/plugin"].map { "\(base)/\($0)" }
+        let isThere = directories.contains { access("\($0)/auth_ed25519.so", R_OK) == 0 }
+        return isThere ? [("plugin_load_add", "auth_ed25519")] : []
     }
 
     /// File locks end with their process, so only the socket and the pid file of a dead server can be there.
@@ -121,7 +140,14 @@ package struct MariaEngine: EngineAdapter {
 
     package func readiness(root: String, timeoutMilliseconds: Int) -> EngineReadiness {
         MariaProbe.knock(
-            socket: socket, user: settings.superuser, password: settings.password,
+            socket: socket, user: MariaAccounts.watcher, password: settings.password,
             timeoutMilliseconds: timeoutMilliseconds)
+    }
+
+    package func weakness(timeoutMilliseconds: Int) -> String? {
+        MariaProbe.firstRow(
+            of: MariaConfiguration.durabilityQuery, socket: socket, user: MariaAccounts.watcher,
+            password: settings.password, timeoutMilliseconds: timeoutMilliseconds
+        ).flatMap(MariaConfiguration.weakness)
     }
 }

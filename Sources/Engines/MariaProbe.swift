@@ -2,7 +2,7 @@
 
 internal import Glibc
 
-/// Knocks at a MariaDB server as a client does: a whole login with the administrator's password, and a goodbye.
+/// Knocks at a MariaDB server as a client does: a whole login, maybe one query, and a goodbye.
 ///
 /// Format: mariadb.com/kb/en/connection (initial handshake packet, handshake response packet). A packet is its length (3
 /// bytes, little-endian), a sequence number (1 byte) and the payload.
@@ -23,6 +23,44 @@ package enum MariaProbe {
                 ? .silent("it does not listen yet") : .silent(String(cString: strerror(errno)))
         }
         defer { close(fd) }
+        let found = logIn(fd, user: user, password: password)
+        if found == .ready { leave(fd) }
+        return found
+    }
+
+    /// The first row of a query's answer, NULL as an empty text; nil if there is none for whatever reason.
+    ///
+    /// Format: mariadb.com/kb/en/result-set-packets, without CLIENT_DEPRECATE_EOF.
+    package static func firstRow(
+        of query: String, socket path: String, user: String, password: String, timeoutMilliseconds: Int
+    ) -> [String]? {
+        guard let fd = LocalSocket.connect(path, timeoutMilliseconds: timeoutMilliseconds) else { return nil }
+        defer { close(fd) }
+        guard logIn(fd, user: user, password: password) == .ready, transmit(fd, [3] + Array(query.utf8), sequence: 0),
+            let head = receive(fd), head.count == 1, (1...250).contains(head[0])
+        else { return nil }
+        for _ in 0...head[0] where receive(fd) == nil { return nil }  // the columns, and the end of them
+        guard let row = receive(fd), let values = values(in: row), values.count == Int(head[0]) else { return nil }
+        leave(fd)
+        return values
+    }
+
+    /// The texts of a row, each after its length in one byte; nil for longer ones.
+    package static func values(in row: [UInt8]) -> [String]? {
+        var (values, rest): ([String], ArraySlice<UInt8>) = ([], row[...])
+        while let length = rest.popFirst() {
+            let count = length == 0xfb ? 0 : Int(length)
+            guard count < 0xfb, count <= rest.count else { return nil }
+            values.append(String(decoding: rest.prefix(count), as: UTF8.self))
+            rest = rest.dropFirst(count)
+        }
+        return values
+    }
+
+    /// COM_QUIT: without it the server notes an aborted connection.
+    private static func leave(_ fd: Int32) { _ = transmit(fd, [1], sequence: 0) }
+
+    private static func logIn(_ fd: Int32, user: String, password: String) -> EngineReadiness {
         guard let greeting = receive(fd) else { return .silent("no greeting") }
         if greeting.first == 0xff { return judge(error: greeting) }
         guard let challenge = challenge(in: greeting) else { return .silent("the greeting is not MariaDB's") }
@@ -31,7 +69,6 @@ package enum MariaProbe {
             return .silent("no answer to the login")
         }
         guard verdict.first != 0xff else { return judge(error: verdict) }
-        _ = transmit(fd, [1], sequence: 0)  // COM_QUIT: otherwise the server notes an aborted connection
         return .ready
     }
 

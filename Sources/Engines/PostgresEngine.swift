@@ -84,6 +84,9 @@ package struct PostgresEngine: EngineAdapter {
         unlink("\(socketDirectory)/.s.PGSQL.\(settings.port).lock")
     }
 
+    /// What durability rests on is given on the command line, which nothing in a running PostgreSQL outranks.
+    package func weakness(timeoutMilliseconds: Int) -> String? { nil }
+
     /// Until postmaster.pid says `ready` there is no use in knocking, which would cost a process and a line in the log.
     package func readiness(root: String, timeoutMilliseconds: Int) -> EngineReadiness {
         let file = FileManager.default.contents(atPath: "\(root)/\(dataDirectory)/postmaster.pid") ?? Data()

@@ -293,7 +293,7 @@ package final class InstanceRunner: Sendable {
             case .ready:
                 becomeAvailable(process)
                 noteResidue(root: root)
-                for _ in 0..<50 where process.poll() == nil { usleep(100_000) }
+                watchDurability(of: process)
             case .notYet(let text), .silent(let text):
                 state.withLock { state in
                     guard state.process === process else { return }
@@ -302,6 +302,20 @@ package final class InstanceRunner: Sendable {
                 }
                 usleep(5_000)
             }
+        }
+    }
+
+    /// Five seconds of an engine that is well, with a look each second whether it still waits for its commits to be durable.
+    private func watchDurability(of process: ChildProcess) {
+        for _ in 0..<5 {
+            for _ in 0..<10 where process.poll() == nil { usleep(100_000) }
+            guard process.poll() == nil, let text = engine.weakness(timeoutMilliseconds: 1000) else { continue }
+            logger.warning(
+                "durability was turned off in the running engine: it is shut down, and starts again with its own settings",
+                metadata: ["instance": "\(role.id)", "found": "\(text)"])
+            // A clean shutdown makes everything durable that was acknowledged until now.
+            process.signal(engine.stopSignal)
+            process.wait()
         }
     }
 

@@ -4,6 +4,13 @@ import Engines
 import Testing
 
 @Suite struct MariaProbeTests {
+    @Test func `a row is texts after their lengths`() {
+        #expect(MariaProbe.values(in: [1, 49, 0, 0xfb, 2, 50, 51]) == ["1", "", "", "23"])
+        #expect(MariaProbe.values(in: []) == [])
+        #expect(MariaProbe.values(in: [2, 49]) == nil)
+        #expect(MariaProbe.values(in: [0xfc, 1, 0, 49]) == nil)
+    }
+
     /// FIPS 180-4's examples, and lengths around the end of a block.
     @Test(arguments: [
         ("", "da39a3ee5e6b4b0d3255bfef95601890afd80709"), ("abc", "a9993e364706816aba3e25717850c26c9cd0d89d"),

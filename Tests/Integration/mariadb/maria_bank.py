@@ -7,8 +7,10 @@ For XA the acknowledgement of PREPARE counts already: such a transaction must be
 Beside them a client makes, changes and drops tables of every kind.
 """
 
+import collections
 import contextlib
 import random
+import re
 import subprocess
 import threading
 import time
@@ -286,6 +288,8 @@ class Bank:
                 # What was in doubt stays what it was first seen to be.
                 client.acknowledged |= client.doubtful & set(found)
                 client.doubtful.clear()
+            if connection.value("SELECT @@log_bin") == "1":
+                problems += compare_binlog(self.region.url)
         assert not problems, f"seed {self.seed}:\n" + "\n".join(problems)
 
     def mark(self):
@@ -305,6 +309,36 @@ class Bank:
 def ledger(connection, client):
     rows = connection.execute(f"SELECT serial, COUNT(*) FROM bank.ledger WHERE client = {client} GROUP BY serial")
     return {int(serial): int(count) for serial, count in rows}
+
+
+def logged(url):
+    """(client, serial) -> how often the binlog says that it was committed, by the real `mariadb-binlog`.
+
+    A transaction that was prepared and not decided is in the binlog too: settle first.
+    """
+    parts = urllib.parse.urlsplit(url)
+    with Connection(url) as connection:
+        first = connection.execute("SHOW BINARY LOGS")[0][0]
+    result = subprocess.run(
+        ["mariadb-binlog", "--no-defaults", "-h", parts.hostname, "-P", str(parts.port), "-u", parts.username,
+         f"-p{parts.password}", "--read-from-remote-server", "--to-last-log", "--base64-output=DECODE-ROWS", "--verbose", first],
+        capture_output=True, text=True, errors="replace", timeout=300, stdin=subprocess.DEVNULL)
+    assert result.returncode == 0, result.stderr
+    rows = re.findall(r"### INSERT INTO `bank`.`ledger`\n### SET\n###   @1=\d+\n###   @2=(\d+)\n###   @3=(\d+)\n", result.stdout)
+    return collections.Counter((int(client), int(serial)) for client, serial in rows)
+
+
+def compare_binlog(url):
+    """Where binlog and InnoDB disagree about what was committed: nothing must be in one that is not in the other."""
+    with Connection(url) as connection:
+        rows = connection.execute("SELECT client, serial, COUNT(*) FROM bank.ledger GROUP BY client, serial")
+    stored = collections.Counter({(int(client), int(serial)): int(count) for client, serial, count in rows})
+    said = logged(url)
+    problems = [] if said else ["the binlog holds nothing"]
+    for what, those in (("only in the binlog", said - stored), ("only in InnoDB", stored - said)):
+        if those:
+            problems.append(f"{what}: {sorted(those)[:9]} ({len(those)})")
+    return problems
 
 
 def invariants(connection):

@@ -3,14 +3,15 @@
 
 As `test_prefix.py` beside this folder: samples of (VDL, end of the log, what each client was told) while a mixed workload
 runs; then mounts at random LSNs, each of which must start, hold every commit acknowledged before a sample whose VDL is at
-or below it and none sent after one whose log ended at or above it, balance, and satisfy `mariadb-check --extended`.
+or below it and none sent after one whose log ended at or above it, balance, satisfy `mariadb-check --extended`, and with a
+binlog agree with it about what was committed.
 """
 
 import threading
 
 import pytest
 
-from maria_bank import Bank, check_tables, create, invariants
+from maria_bank import Bank, check_tables, compare_binlog, create, invariants
 from maria_wire import Connection
 
 
@@ -44,6 +45,8 @@ def look(region, sampler, lsn):
             # An acknowledged PREPARE is a promise that its COMMIT will work.
             sampler.bank.settle(connection)
             problems = invariants(connection) + sampler.bank.compare_prefix(connection, before, after)
+            if connection.value("SELECT @@log_bin") == "1":
+                problems += compare_binlog(url)
             connection.execute("CREATE TABLE bank.of_the_mount (id INT PRIMARY KEY)")
         assert not problems, f"at LSN {lsn}:\n" + "\n".join(problems)
         check_tables(url)

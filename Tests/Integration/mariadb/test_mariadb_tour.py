@@ -127,7 +127,8 @@ def test_binlog_can_be_turned_on_and_off(region):
     ("sync_binlog=0", "write quorum"), ("datadir=/tmp/x", "in the volume"),
     ("innodb_data_home_dir=/tmp", "in the volume"), ("symbolic_links=1", "outside the volume"),
     ("loose_symbolic-links=1", "outside the volume"), ("skip_grant_tables=1", "log in"), ("log_bin=/tmp/b", "on or off"),
-    ("port=3306", "--port"),
+    ("port=3306", "--port"), ("binlog_ignore_db=shop", "leaves out"), ("innodb_force_recovery=6", "leaving committed"),
+    ("tc_heuristic_recover=ROLLBACK", "prepared"), ("innodb_flush_log_at_trx=0", "whole name"), ("data=/tmp", "whole name"),
 ])
 def test_a_setting_that_breaks_durability_is_refused(region, setting, says):
     region.down()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Borealis with PostgreSQL: a region of its own for each layout, driven through the `borealis` program."""
+"""Borealis: a region of its own for each system, driven through the `borealis` program."""
 
 import json
 import os
@@ -7,17 +7,24 @@ import shutil
 import signal
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import libmaria
+import libpq
 import processes
 from progress import BrokenRun, say
 from systems import Server
 
 
+CLIENTS = {"postgres": libpq.Connection, "mariadb": libmaria.Connection}
+
+
 class BorealisServer(Server):
-    def __init__(self, name, directory, port, layout, program, shim=None):
+    def __init__(self, name, directory, port, layout, program, shim=None, engine="postgres", fixed=None):
         self.name, self.directory, self.port, self.layout = name, Path(directory), port, layout
+        self.engine, self.fixed = engine, fixed or {}
         self.program = str(program)
         self.environment = dict(os.environ) | ({"BOREALIS_SHIM": str(shim)} if shim else {})
         self._supervisor = 0
@@ -39,8 +46,8 @@ class BorealisServer(Server):
         self.start(settings)
 
     def start(self, settings):
-        words = ["up", "--detach", "--json", "--layout", self.layout, "--port", str(self.port)]
-        for name, value in settings.items():
+        words = ["up", "--detach", "--json", "--engine", self.engine, "--layout", self.layout, "--port", str(self.port)]
+        for name, value in {**settings, **self.fixed}.items():
             words += ["--set", f"{name}={value}"]
         report = json.loads(self.command(*words))
         self._supervisor = next(one["pid"] for one in report["processes"] if one["role"] == "supervisor")
@@ -88,12 +95,15 @@ class BorealisServer(Server):
             "dbname": url.path.lstrip("/"),
         }
 
+    def connector(self):
+        return partial(CLIENTS[self.engine], self.endpoint())
+
     def roles(self):
-        """By role of `status`; the engine's processes are "postgres", whoever their parent is."""
+        """By role of `status`; the engine's processes are "engine", whoever their parent is."""
         report = self.status()
         table = processes.parents()
         engine = (report["clusters"][0].get("writer") or {}).get("pid") if report["clusters"] else None
-        found = {"postgres": processes.descendants([engine], table) if engine else []}
+        found = {"engine": processes.descendants([engine], table) if engine else []}
         for one in report["processes"]:
             if one.get("pid"):
                 found[one["role"]] = [one["pid"]]
@@ -113,7 +123,7 @@ class BorealisServer(Server):
         return self.cluster()["writer"].get("pid") or 0
 
     def crash(self):
-        """The postmaster alone; its orphans and the restart are the product's business."""
+        """The engine's first process alone; its orphans and the restart are the product's business."""
         pid = self.engine_pid()
         os.kill(pid, signal.SIGKILL)
         return time.monotonic()
