@@ -53,6 +53,7 @@ let package = Package(
             swiftSettings: house),
         .target(name: "PostgresWire", dependencies: [nioCore, crypto], swiftSettings: house),
         .target(name: "MySQLWire", dependencies: [nioCore, crypto], swiftSettings: house),
+        .target(name: "AWSProtocol", dependencies: [crypto], swiftSettings: house),
         // State machines, no I/O.
         .target(name: "SegmentCore", dependencies: ["VolumeModel"], swiftSettings: house),
         .target(name: "QuorumCore", dependencies: ["VolumeModel", "SegmentCore"], swiftSettings: house),
@@ -99,6 +100,7 @@ let package = Package(
         .executableTarget(name: "simulate", dependencies: ["SimulationKit", arguments], swiftSettings: house),
         // Tests.
         .testTarget(name: "LogWireTests", dependencies: ["LogWire", "VolumeModel", "CBorealis", nioCore]),
+        .testTarget(name: "AWSProtocolTests", dependencies: ["AWSProtocol", crypto]),
         .testTarget(name: "SegmentCoreTests", dependencies: ["SegmentCore", "VolumeModel"]),
         .testTarget(name: "QuorumCoreTests", dependencies: ["QuorumCore", "SegmentCore", "VolumeModel"]),
         .testTarget(name: "PostgresWireTests", dependencies: ["PostgresWire", nioCore]),
