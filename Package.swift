@@ -104,7 +104,8 @@ let package = Package(
             ], swiftSettings: house),
         // Programs.
         .executableTarget(
-            name: "borealis", dependencies: ["Region", "Proxy", "ControlPlane", "VolumeModel", arguments, logging],
+            name: "borealis",
+            dependencies: ["Region", "Proxy", "ControlPlane", "Engines", "Keyring", "VolumeModel", arguments, logging],
             swiftSettings: house),
         .target(
             name: "SimulationKit", dependencies: ["QuorumCore", "SegmentCore", "VolumeModel"], swiftSettings: house),
@@ -112,6 +113,7 @@ let package = Package(
         // Tests.
         .testTarget(name: "LogWireTests", dependencies: ["LogWire", "VolumeModel", "CBorealis", nioCore]),
         .testTarget(name: "AWSProtocolTests", dependencies: ["AWSProtocol", crypto]),
+        .testTarget(name: "ControlPlaneTests", dependencies: ["ControlPlane", "AWSProtocol", "Engines"]),
         .testTarget(name: "SegmentCoreTests", dependencies: ["SegmentCore", "VolumeModel"]),
         .testTarget(name: "QuorumCoreTests", dependencies: ["QuorumCore", "SegmentCore", "VolumeModel"]),
         .testTarget(name: "PostgresWireTests", dependencies: ["PostgresWire", nioCore]),

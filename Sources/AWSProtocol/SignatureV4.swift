@@ -194,7 +194,9 @@ extension SignatureV4 {
             var fields: [String: String] = [:]
             for (name, value) in PercentEncoding.form(request.query.utf8) {
                 let name = String(decoding: name, as: UTF8.self)
-                guard fields.updateValue(String(decoding: value, as: UTF8.self), forKey: name) == nil || !name.hasPrefix("X-Amz-")
+                guard
+                    fields.updateValue(String(decoding: value, as: UTF8.self), forKey: name) == nil
+                        || !name.hasPrefix("X-Amz-")
                 else { throw Self.incomplete("The query has \(name) twice.") }
             }
             for name in ["Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature"] {

@@ -64,7 +64,9 @@ package struct Timestamp: Sendable, Hashable, Comparable, Codable {
             self.init(digits: digits + Array(repeating: 48, count: 6), milliseconds: 0, offsetMinutes: 0)
             return
         }
-        guard skip(UInt8(ascii: "T")) || skip(UInt8(ascii: "t")) || skip(32), take(2), skip(58), take(2) else { return nil }
+        guard skip(UInt8(ascii: "T")) || skip(UInt8(ascii: "t")) || skip(32), take(2), skip(58), take(2) else {
+            return nil
+        }
         if skip(58) { guard take(2) else { return nil } } else { digits += [48, 48] }
         var fraction: Int64 = 0
         if skip(46) {

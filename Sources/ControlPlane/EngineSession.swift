@@ -65,7 +65,14 @@ struct EngineSession: Sendable {
         switch kind {
         case .postgres: try run("ALTER ROLE \"\(user)\" PASSWORD \(Self.literal(password));")
         case .mariadb:
-            try run("SET sql_mode = 'NO_BACKSLASH_ESCAPES'; ALTER USER '\(user)'@'%' IDENTIFIED BY \(Self.literal(password));")
+            // The health check's account has the same password; the master's comes last, because it is what is looked at.
+            let text = Self.literal(password)
+            try run(
+                """
+                SET sql_mode = 'NO_BACKSLASH_ESCAPES';
+                ALTER USER IF EXISTS '\(MariaEngine.watcher)'@'localhost' IDENTIFIED BY \(text);
+                ALTER USER '\(user)'@'%' IDENTIFIED BY \(text);
+                """)
         }
     }
 
@@ -74,7 +81,9 @@ struct EngineSession: Sendable {
         guard kind == .mariadb else { return }
         for (name, value) in settings.sorted(by: { $0.key < $1.key }) {
             let isNumber = Int64(value) != nil || Double(value) != nil
-            try run("SET sql_mode = 'NO_BACKSLASH_ESCAPES'; SET GLOBAL \(name) = \(isNumber ? value : Self.literal(value));")
+            try run(
+                "SET sql_mode = 'NO_BACKSLASH_ESCAPES'; SET GLOBAL \(name) = \(isNumber ? value : Self.literal(value));"
+            )
         }
     }
 
@@ -101,7 +110,9 @@ extension EngineSession {
             """
         ).compactMap { row in
             guard row.count == 7 else { return nil }
-            let types = ["bool": "boolean", "integer": "integer", "real": "float", "string": "string", "enum": "string"]
+            let types = [
+                "bool": "boolean", "integer": "integer", "real": "float", "string": "string", "enum": "string",
+            ]
             let range = row[3].isEmpty ? nil : "\(row[3])-\(row[4])"
             let values = row[5].isEmpty ? nil : row[5]
             return parameter(
@@ -109,6 +120,12 @@ extension EngineSession {
                 allowed: row[2] == "bool" ? "0,1" : range ?? values, isDynamic: row[6] != "postmaster")
         }
     }
+
+    /// What CONNECTION ADMIN may `SET GLOBAL`. Everything else takes SUPER, which nobody has, so it waits for a reboot.
+    private static let settableInMaria: Set<String> = [
+        "connect_timeout", "init_connect", "max_connect_errors", "max_connections", "max_password_errors",
+        "slow_launch_time",
+    ]
 
     private func mariaParameters() throws -> [ParameterCatalogRecord.Parameter] {
         try run(
@@ -133,7 +150,7 @@ extension EngineSession {
             let values = row[5].isEmpty ? nil : row[5]
             return parameter(
                 row[0], value: row[1], type: type, allowed: type == "boolean" ? "0,1" : values ?? range,
-                isDynamic: row[6] == "NO")
+                isDynamic: row[6] == "NO" && Self.settableInMaria.contains(row[0]))
         }
     }
 

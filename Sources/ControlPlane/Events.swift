@@ -13,7 +13,8 @@ struct EventKind: Sendable {
     static let clusterStopped = EventKind("0150", "notification", "DB cluster stopped.")
     static let clusterStarted = EventKind("0151", "notification", "DB cluster started.")
     static let clusterStartedByItself = EventKind(
-        "0153", "notification", "DB cluster is being started due to it exceeding the maximum allowed time being stopped.")
+        "0153", "notification",
+        "DB cluster is being started due to it exceeding the maximum allowed time being stopped.")
     static let credentialsReset = EventKind("0016", "configuration change", "Reset master credentials.")
     static let instanceCreated = EventKind("0005", "creation", "DB instance created.")
     static let instanceDeleted = EventKind("0003", "deletion", "DB instance deleted.")
@@ -52,7 +53,8 @@ struct EventKind: Sendable {
         (
             "db-instance",
             [
-                "availability", "backup", "backtrack", "configuration change", "creation", "deletion", "failover", "failure",
+                "availability", "backup", "backtrack", "configuration change", "creation", "deletion", "failover",
+                "failure",
                 "low storage", "maintenance", "notification", "recovery", "restoration",
             ]
         ),

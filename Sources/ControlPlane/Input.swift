@@ -62,7 +62,8 @@ struct Input: Sendable {
         let time = "([01][0-9]|2[0-3]):[0-5][0-9]"
         guard let pattern = try? Regex("\(day)\(time)-\(day)\(time)"), (try? pattern.wholeMatch(in: text)) != nil else {
             throw .invalidValue(
-                "The parameter \(name) must be provided in the format \(isWeekly ? "ddd:hh24:mi-ddd:hh24:mi" : "hh24:mi-hh24:mi").")
+                "The parameter \(name) must be provided in the format \(isWeekly ? "ddd:hh24:mi-ddd:hh24:mi" : "hh24:mi-hh24:mi")."
+            )
         }
         return text
     }
@@ -70,7 +71,8 @@ struct Input: Sendable {
     func tags() throws(AWSError) -> [Tag] {
         var tags: [Tag] = []
         for item in structures("Tags") ?? [] {
-            guard let key = item.string("Key"), (1...128).contains(key.count), !key.lowercased().hasPrefix("aws:") else {
+            guard let key = item.string("Key"), (1...128).contains(key.count), !key.lowercased().hasPrefix("aws:")
+            else {
                 throw .invalidValue("A tag's key has between 1 and 128 characters and does not begin with aws:.")
             }
             let text = item.string("Value") ?? ""

@@ -12,10 +12,11 @@ struct InstanceClass: Sendable, Equatable {
     /// Buffers get no more than this part of the machine's memory, whatever the class.
     private static let machineShare = 4
 
-    static let all: [InstanceClass] = [
-        InstanceClass("db.t3.medium", 2, 4), InstanceClass("db.t3.large", 2, 8),
-        InstanceClass("db.t4g.medium", 2, 4), InstanceClass("db.t4g.large", 2, 8),
-    ] + family("db.r5") + family("db.r6g") + family("db.r6i") + family("db.r7g") + family("db.r8g")
+    static let all: [InstanceClass] =
+        [
+            InstanceClass("db.t3.medium", 2, 4), InstanceClass("db.t3.large", 2, 8),
+            InstanceClass("db.t4g.medium", 2, 4), InstanceClass("db.t4g.large", 2, 8),
+        ] + family("db.r5") + family("db.r6g") + family("db.r6i") + family("db.r7g") + family("db.r8g")
 
     private init(_ name: String, _ processors: Int, _ gibibytes: Int) {
         self.name = name
@@ -24,8 +25,11 @@ struct InstanceClass: Sendable, Equatable {
     }
 
     private static func family(_ prefix: String) -> [InstanceClass] {
-        [("large", 2), ("xlarge", 4), ("2xlarge", 8), ("4xlarge", 16), ("8xlarge", 32), ("12xlarge", 48), ("16xlarge", 64)]
-            .map { InstanceClass("\(prefix).\($0.0)", $0.1, $0.1 * 8) }
+        [
+            ("large", 2), ("xlarge", 4), ("2xlarge", 8), ("4xlarge", 16), ("8xlarge", 32), ("12xlarge", 48),
+            ("16xlarge", 64),
+        ]
+        .map { InstanceClass("\(prefix).\($0.0)", $0.1, $0.1 * 8) }
     }
 
     static func named(_ name: String) -> InstanceClass? { all.first { $0.name == name } }
@@ -59,7 +63,7 @@ struct InstanceClass: Sendable, Equatable {
             ]
         case .mariadb:
             [
-                "innodb_buffer_pool_size": "\(max(usableBytes / 2 >> 20, 128) << 20)",
+                "innodb_buffer_pool_size": "\(max((usableBytes / 2) >> 20, 128) << 20)",
                 "max_connections": "\(mariaConnections)",
                 "thread_cache_size": "\(min(mariaConnections, 16 * processors))",
             ]

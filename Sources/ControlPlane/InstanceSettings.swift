@@ -15,14 +15,18 @@ struct InstanceSettings {
     private static let pendingReboot = "pending-reboot"
 
     init(_ instance: InstanceRecord, _ cluster: ClusterRecord, _ state: DesiredState) {
-        let clusterValues = state.parameterGroups[ParameterGroupRecord.id(.cluster, cluster.parameterGroup)]?.values ?? [:]
+        let clusterValues =
+            state.parameterGroups[ParameterGroupRecord.id(.cluster, cluster.parameterGroup)]?.values ?? [:]
         let instanceValues =
             state.parameterGroups[ParameterGroupRecord.id(.instance, instance.parameterGroup)]?.values ?? [:]
         // An engine that was found running keeps what it was started with.
         let isTouched = instance.generation > 0
         let base = isTouched ? InstanceClass.named(instance.instanceClass)?.settings(for: cluster.engine) ?? [:] : [:]
         let values = clusterValues.merging(instanceValues) { $1 }
-        wanted = base.merging(values.mapValues(\.value)) { $1 }
+        let variables = ParameterFormula.Variables(
+            memoryBytes: InstanceClass.named(instance.instanceClass)?.memoryBytes ?? 0,
+            processors: InstanceClass.named(instance.instanceClass)?.processors ?? 1, port: cluster.port)
+        wanted = base.merging(values.mapValues { Self.resolve($0.value, variables) }) { $1 }
 
         guard let applied = instance.applied else {
             changesNow = [:]
@@ -52,6 +56,16 @@ struct InstanceSettings {
         clusterStatus = clusterWaits || clusterSwapped ? Self.pendingReboot : Self.inSync
         instanceStatus =
             instanceWaits || instanceSwapped ? Self.pendingReboot : now.isEmpty ? Self.inSync : "applying"
+    }
+}
+
+extension InstanceSettings {
+    /// A formula's value for the instance; any other text is itself.
+    private static func resolve(_ text: String, _ variables: ParameterFormula.Variables) -> String {
+        guard ParameterFormula.isFormula(text), let value = ParameterFormula(text)?.value(variables) else {
+            return text
+        }
+        return "\(value)"
     }
 }
 

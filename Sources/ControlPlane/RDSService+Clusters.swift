@@ -70,10 +70,13 @@ extension RDSService {
             && name.allSatisfy(\.isASCII)
         guard isValid else {
             throw .invalidValue(
-                "MasterUsername \(name.prefix(100)) is not valid: a letter first, then letters, digits and underscores, at most \(lengthMax).")
+                "MasterUsername \(name.prefix(100)) is not valid: a letter first, then letters, digits and underscores, at most \(lengthMax)."
+            )
         }
-        let reserved = ["rdsadmin", "root", "mysql", "mariadb.sys", "admin" == name && engine == .postgres ? "admin" : ""]
-        guard !reserved.contains(name.lowercased()), engine != .postgres || !name.lowercased().hasPrefix("pg_") else {
+        let names = ["rdsadmin", "root", "mysql", "mariadb.sys", "borealis"]
+        let reserved = names + (engine == .postgres ? ["admin"] : [])
+        let isSystem = engine == .postgres && name.lowercased().hasPrefix("pg_")
+        guard !reserved.contains(name.lowercased()), !isSystem else {
             throw .invalidValue("MasterUsername \(name) cannot be used as it is a reserved word used by the engine")
         }
         return name
@@ -105,7 +108,9 @@ extension RDSService {
         }
         if let type = input.string("StorageType") {
             guard ["aurora", "aurora-iopt1"].contains(type) else {
-                throw fault("StorageTypeNotSupportedFault", "The storage type \(type) is not supported; use aurora or aurora-iopt1.")
+                throw fault(
+                    "StorageTypeNotSupportedFault",
+                    "The storage type \(type) is not supported; use aurora or aurora-iopt1.")
             }
             cluster.storageType = type
         }
@@ -116,7 +121,10 @@ extension RDSService {
             throw fault("KMSKeyNotAccessibleFault", "This region has no key service yet; leave KmsKeyId out.")
         }
         if let group = input.string("DBClusterParameterGroupName") {
-            let found = try parameterGroup(.cluster, group, in: state)
+            guard let found = state.parameterGroup(.cluster, group, offers) else {
+                // Operations on clusters have a code of their own for it.
+                throw fault("DBClusterParameterGroupNotFoundFault", "DBClusterParameterGroup not found: \(group)")
+            }
             guard found.family == cluster.family else {
                 throw AWSError.invalidCombination(
                     "The parameter group \(found.name) with DBParameterGroupFamily \(found.family) cannot be used for this "
@@ -138,7 +146,8 @@ extension RDSService {
 
     private func checked(_ types: [String], _ cluster: ClusterRecord) throws -> [String] {
         for type in types where !cluster.engine.logTypes.contains(type) {
-            throw AWSError.invalidCombination("You cannot use the log type '\(type)' with engine \(cluster.engine.awsName).")
+            throw AWSError.invalidCombination(
+                "You cannot use the log type '\(type)' with engine \(cluster.engine.awsName).")
         }
         return types
     }
@@ -223,7 +232,8 @@ extension RDSService {
             let old = record
             guard record.status == .available else {
                 throw fault(
-                    "InvalidDBClusterStateFault", "DB cluster \(record.id) is not in available state: it is \(record.status.rawValue).")
+                    "InvalidDBClusterStateFault",
+                    "DB cluster \(record.id) is not in available state: it is \(record.status.rawValue).")
             }
             if let port = input.integer("Port"), port != record.port {
                 throw AWSError.invalidCombination("The port of a cluster is fixed when it is made in this region.")
@@ -275,7 +285,8 @@ extension RDSService {
                 throw AWSError.invalidCombination(
                     input.boolean("SkipFinalSnapshot") == true
                         ? "FinalDBSnapshotIdentifier cannot be specified when skipping final snapshot creation."
-                        : "This region cannot make snapshots yet: use SkipFinalSnapshot, and nothing of the cluster is kept.")
+                        : "This region cannot make snapshots yet: use SkipFinalSnapshot, and nothing of the cluster is kept."
+                )
             }
             guard input.boolean("SkipFinalSnapshot") == true else {
                 throw AWSError.invalidCombination(
@@ -284,7 +295,8 @@ extension RDSService {
             let members = state.members(of: record.id)
             guard members.allSatisfy({ $0.status == .deleting }) else {
                 throw fault(
-                    "InvalidDBClusterStateFault", "Cluster cannot be deleted, it still contains DB instances in non-deleting state.")
+                    "InvalidDBClusterStateFault",
+                    "Cluster cannot be deleted, it still contains DB instances in non-deleting state.")
             }
             record.status = .deleting
             state.clusters[record.id] = record
@@ -297,7 +309,8 @@ extension RDSService {
             let members = state.members(of: id)
             guard !members.isEmpty, members.allSatisfy({ $0.status == .available }) else {
                 throw fault(
-                    "InvalidDBInstanceStateFault", "Every instance of DbCluster \(id) has to be available, and there has to be one.")
+                    "InvalidDBInstanceStateFault",
+                    "Every instance of DbCluster \(id) has to be available, and there has to be one.")
             }
             for member in members {
                 state.instances[member.id]?.status = .stopping

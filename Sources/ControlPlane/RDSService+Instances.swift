@@ -48,7 +48,8 @@ extension RDSService {
             }
             guard [.creating, .available, .modifying].contains(cluster.status) else {
                 throw fault(
-                    "InvalidDBClusterStateFault", "The DB cluster \(cluster.id) is not available: it is \(cluster.status.rawValue).")
+                    "InvalidDBClusterStateFault",
+                    "The DB cluster \(cluster.id) is not available: it is \(cluster.status.rawValue).")
             }
             guard state.members(of: cluster.id).isEmpty else {
                 throw AWSError.notImplemented(
@@ -63,7 +64,9 @@ extension RDSService {
             record.instanceClass = try Self.checkedClass(input.required("DBInstanceClass"))
             if let zone = input.string("AvailabilityZone") {
                 guard account.zones.contains(zone) else {
-                    throw AWSError.invalidValue("Invalid availability zone: [\(zone)]. This region has \(account.zones.joined(separator: ", ")).")
+                    throw AWSError.invalidValue(
+                        "Invalid availability zone: [\(zone)]. This region has \(account.zones.joined(separator: ", "))."
+                    )
                 }
                 record.zone = zone
             }
@@ -162,7 +165,8 @@ extension RDSService {
             "PendingModifiedValues": .structure(
                 instance.pendingClass.map { ["DBInstanceClass": .string($0)] } ?? [:]),
             "MultiAZ": false, "AutoMinorVersionUpgrade": .boolean(instance.upgradesMinorVersions),
-            "ReadReplicaDBInstanceIdentifiers": [], "LicenseModel": cluster.engine == .postgres ? "postgresql-license" : "general-public-license",
+            "ReadReplicaDBInstanceIdentifiers": [],
+            "LicenseModel": cluster.engine == .postgres ? "postgresql-license" : "general-public-license",
             "OptionGroupMemberships": [], "PubliclyAccessible": .boolean(instance.isPubliclyAccessible),
             "StorageType": .string(cluster.storageType), "DbInstancePort": 0,
             "DBClusterIdentifier": .string(cluster.id), "StorageEncrypted": true, "StorageEncryptionType": "sse-rds",
@@ -197,7 +201,8 @@ extension RDSService {
             guard let cluster = state.clusters[record.cluster] else { throw AWSError.internalFailure }
             guard [.available, .incompatibleParameters].contains(record.status) else {
                 throw fault(
-                    "InvalidDBInstanceStateFault", "Database instance is not in available state: \(record.id) is \(record.status.rawValue).")
+                    "InvalidDBInstanceStateFault",
+                    "Database instance is not in available state: \(record.id) is \(record.status.rawValue).")
             }
             try change(&record, cluster, input, in: state)
             if let newClass, newClass != record.instanceClass {
@@ -231,7 +236,8 @@ extension RDSService {
             guard let cluster = state.clusters[record.cluster] else { throw AWSError.internalFailure }
             guard [.available, .incompatibleParameters].contains(record.status) else {
                 throw fault(
-                    "InvalidDBInstanceStateFault", "Instance \(record.id) cannot be rebooted while it is \(record.status.rawValue).")
+                    "InvalidDBInstanceStateFault",
+                    "Instance \(record.id) cannot be rebooted while it is \(record.status.rawValue).")
             }
             if input.boolean("ForceFailover") == true {
                 throw AWSError.invalidCombination("The cluster has no reader that it could fail over to.")

@@ -41,7 +41,8 @@ extension RDSService {
         guard ids.count >= 2 else {
             throw fault(
                 "DBSubnetGroupDoesNotCoverEnoughAZs",
-                "The DB subnet group doesn't meet Availability Zone (AZ) coverage requirement. Add subnets to cover at least 2 AZs.")
+                "The DB subnet group doesn't meet Availability Zone (AZ) coverage requirement. Add subnets to cover at least 2 AZs."
+            )
         }
         return ids.enumerated().map { .init(id: $0.element, zone: account.zones[$0.offset % account.zones.count]) }
     }
@@ -79,7 +80,8 @@ extension RDSService {
             let user = state.clusters.values.first { $0.subnetGroup == group.id }
             guard user == nil, group.id != ClusterRecord.defaultSubnetGroup else {
                 throw fault(
-                    "InvalidDBSubnetGroupStateFault", "Cannot delete the subnet group '\(group.id)' because at least one database cluster, "
+                    "InvalidDBSubnetGroupStateFault",
+                    "Cannot delete the subnet group '\(group.id)' because at least one database cluster, "
                         + "\(user?.id ?? "the next one"), is using it.")
             }
             state.subnetGroups[group.id] = nil
@@ -121,7 +123,8 @@ extension RDSService {
 
     private func tagged(_ arn: String, in state: DesiredState) throws -> Tagged {
         let parts = arn.split(separator: ":", maxSplits: 6, omittingEmptySubsequences: false).map(String.init)
-        guard parts.count == 7, parts[0...4].joined(separator: ":") == "arn:aws:rds:\(account.region):\(account.id)" else {
+        guard parts.count == 7, parts[0...4].joined(separator: ":") == "arn:aws:rds:\(account.region):\(account.id)"
+        else {
             throw AWSError.invalidValue("Invalid resource name: \(arn.prefix(200))")
         }
         let name = parts[6]
@@ -134,10 +137,10 @@ extension RDSService {
             return Tagged(tags: record.tags) { $0.instances[record.id]?.tags = $1 }
         case "cluster-pg", "pg":
             let record = try parameterGroup(parts[5] == "pg" ? .instance : .cluster, name, in: state)
-            return Tagged(tags: record.tags) { $0.parameterGroups[record.id]?.tags = $1 }
+            return Tagged(tags: record.tags) { $0.parameterGroups[record.id, default: record].tags = $1 }
         case "subgrp":
             let record = try subnetGroup(name, in: state)
-            return Tagged(tags: record.tags) { $0.subnetGroups[record.id]?.tags = $1 }
+            return Tagged(tags: record.tags) { $0.subnetGroups[record.id, default: record].tags = $1 }
         case "es":
             let record = try subscription(name, in: state)
             return Tagged(tags: record.tags) { $0.subscriptions[record.id]?.tags = $1 }
@@ -309,7 +312,9 @@ extension RDSService {
                 "db-parameter-group-family": { [$0.family] }, "engine-mode": { _ in ["provisioned"] },
                 "status": { _ in ["available"] },
             ])
-        return try Page(input).answer(found.filter(filters.admits).sorted { $0.name < $1.name }, as: "DBEngineVersions", key: \.name) { offer in
+        return try Page(input).answer(
+            found.filter(filters.admits).sorted { $0.name < $1.name }, as: "DBEngineVersions", key: \.name
+        ) { offer in
             [
                 "Engine": .string(offer.name), "EngineVersion": .string(offer.version),
                 "MajorEngineVersion": .string(offer.majorVersion), "DBParameterGroupFamily": .string(offer.family),
@@ -334,7 +339,9 @@ extension RDSService {
         if let name = input.string("DBInstanceClass") { classes = classes.filter { $0.name == name } }
         _ = try Filters<InstanceClass>(input, [:])
         let zones = AWSValue.list(account.zones.map { ["Name": .string($0)] })
-        return try Page(input).answer(classes.sorted { $0.name < $1.name }, as: "OrderableDBInstanceOptions", key: \.name) { one in
+        return try Page(input).answer(
+            classes.sorted { $0.name < $1.name }, as: "OrderableDBInstanceOptions", key: \.name
+        ) { one in
             [
                 "Engine": .string(offer.name), "EngineVersion": .string(offer.version),
                 "DBInstanceClass": .string(one.name),

@@ -13,8 +13,6 @@ private struct GroupAPI: Sendable {
     var nameKey: String { "\(noun)Name" }
     var arnType: String { level == .cluster ? "cluster-pg" : "pg" }
     var groupsKey: String { "\(noun)s" }
-
-    func isIn(_ operation: String) -> Bool { operation.contains("Cluster") == (level == .cluster) }
 }
 
 extension RDSService {
@@ -47,7 +45,8 @@ extension RDSService {
         let family = try input.required("DBParameterGroupFamily")
         guard offers.contains(where: { $0.family == family }) else {
             let families = offers.map(\.family).joined(separator: ", ")
-            throw AWSError.invalidValue("ParameterGroupFamily \(family) is not a valid parameter group family. This region has \(families).")
+            throw AWSError.invalidValue(
+                "ParameterGroupFamily \(family) is not a valid parameter group family. This region has \(families).")
         }
         let group = ParameterGroupRecord(
             level: api.level, name: name, family: family, description: try input.required("Description"), values: [:],
@@ -70,7 +69,8 @@ extension RDSService {
                 throw fault("DBParameterGroupAlreadyExistsFault", "Parameter group \(group.name) already exists")
             }
             guard state.parameterGroups.values.count(where: { $0.level == api.level }) < Self.groupsMax else {
-                throw fault("DBParameterGroupQuotaExceededFault", "The quota of \(Self.groupsMax) parameter groups is reached.")
+                throw fault(
+                    "DBParameterGroupQuotaExceededFault", "The quota of \(Self.groupsMax) parameter groups is reached.")
             }
             state.parameterGroups[group.id] = group
             return [api.noun: describe(group, api)]
@@ -81,12 +81,18 @@ extension RDSService {
         let name = try input.required(api.nameKey)
         return try await update { state in
             let group = try parameterGroup(api.level, name, in: state)
-            guard !group.isDefault else { throw invalidGroup("\(group.name) is a default parameter group, which cannot be deleted.") }
+            guard !group.isDefault else {
+                throw invalidGroup("\(group.name) is a default parameter group, which cannot be deleted.")
+            }
             let isUsed =
                 api.level == .cluster
                 ? state.clusters.values.contains { $0.parameterGroup == group.name }
                 : state.instances.values.contains { $0.parameterGroup == group.name }
-            guard !isUsed else { throw invalidGroup("One or more database \(api.level.rawValue)s are still members of this parameter group \(group.name), so the group cannot be deleted") }
+            guard !isUsed else {
+                throw invalidGroup(
+                    "One or more database \(api.level.rawValue)s are still members of this parameter group \(group.name), so the group cannot be deleted"
+                )
+            }
             state.parameterGroups[group.id] = nil
             return [:]
         }
@@ -96,7 +102,9 @@ extension RDSService {
 
     private func describeGroups(_ input: Input, _ api: GroupAPI) throws -> AWSValue {
         let state = state
-        var groups = state.parameterGroups.values.filter { $0.level == api.level } + state.defaultGroups(api.level, offers)
+        var groups = state.parameterGroups.values.filter { $0.level == api.level }
+        // A default group is stored once it has tags.
+        groups += state.defaultGroups(api.level, offers).filter { state.parameterGroups[$0.id] == nil }
         if let name = input.string(api.nameKey), !name.isEmpty {
             groups = [try parameterGroup(api.level, name, in: state)]
         }
@@ -129,7 +137,7 @@ extension RDSService {
                     throw AWSError.missingParameter("ParameterValue")
                 }
                 let method = try applyMethod(change, of: parameter)
-                try check(value, of: parameter, catalog)
+                try check(try Self.sample(of: value, parameter), of: parameter, catalog)
                 group.values[name] = .init(value: value, waitsForReboot: method == "pending-reboot")
                 note(.parameterUpdated(name, to: value, method: method))
             }
@@ -196,11 +204,26 @@ extension RDSService {
         return method
     }
 
+    /// What a formula gives for some instance class; any other text is itself.
+    private static func sample(
+        of value: String, _ parameter: ParameterCatalogRecord.Parameter
+    ) throws(AWSError) -> String {
+        guard ParameterFormula.isFormula(value) else { return value }
+        let variables = ParameterFormula.Variables(memoryBytes: 16 << 30, processors: 2, port: 5432)
+        guard ["integer", "float"].contains(parameter.dataType), let number = ParameterFormula(value)?.value(variables)
+        else {
+            throw .invalidValue(
+                "Invalid parameter value: \(value.prefix(100)) for: \(parameter.name). It is not a formula of numbers.")
+        }
+        return "\(number)"
+    }
+
     private func check(
         _ value: String, of parameter: ParameterCatalogRecord.Parameter, _ catalog: ParameterCatalogRecord
     ) throws {
         let refusal = AWSError.invalidValue(
-            "Invalid parameter value: \(value.prefix(100)) for: \(parameter.name) allowed values are: \(parameter.allowed ?? parameter.dataType)")
+            "Invalid parameter value: \(value.prefix(100)) for: \(parameter.name) allowed values are: \(parameter.allowed ?? parameter.dataType)"
+        )
         if let engine = offers.first(where: { $0.family == catalog.id })?.kind {
             do { _ = try engine.parseSetting("\(parameter.name)=\(value)") } catch {
                 throw AWSError.invalidValue("\(error)")
@@ -210,7 +233,9 @@ extension RDSService {
         case "boolean":
             guard ["0", "1", "on", "off", "true", "false"].contains(value.lowercased()) else { throw refusal }
         case "integer", "float":
-            guard let number = Double(value), parameter.dataType == "float" || Int64(value) != nil || UInt64(value) != nil else {
+            guard let number = Double(value),
+                parameter.dataType == "float" || Int64(value) != nil || UInt64(value) != nil
+            else {
                 throw refusal
             }
             if let match = parameter.allowed?.wholeMatch(of: /(-?[0-9.e+]+)-(-?[0-9.e+]+)/), let low = Double(match.1),
@@ -232,7 +257,8 @@ extension RDSService {
         guard let found = state.catalogs[family] else {
             throw fault(
                 "InvalidDBParameterGroupStateFault",
-                "The parameters of \(family) are not known before its first instance has run here: create one, or wait for it.")
+                "The parameters of \(family) are not known before its first instance has run here: create one, or wait for it."
+            )
         }
         return found
     }
@@ -262,7 +288,10 @@ extension RDSService {
         let filters = try Filters<ParameterCatalogRecord.Parameter>(input, ["parameter-name": { [$0.name] }])
         let parameters = try catalog(family, state).parameters.filter(filters.admits)
         let page = try Page(input).answer(parameters, as: "Parameters", key: \.name) { describe($0, nil) }
-        return ["EngineDefaults": .structure((page.structure ?? [:]).merging(["DBParameterGroupFamily": .string(family)]) { $1 })]
+        return [
+            "EngineDefaults": .structure(
+                (page.structure ?? [:]).merging(["DBParameterGroupFamily": .string(family)]) { $1 })
+        ]
     }
 
     private func describe(

@@ -22,8 +22,10 @@ struct RDSService: AWSService {
     let secrets: SecretBox
     let logs: LogDirectory
 
-    private static let handlers: [String: Handler] = [clusterHandlers, instanceHandlers, parameterHandlers, otherHandlers]
-        .reduce(into: [:]) { all, some in all.merge(some) { $1 } }
+    private static let handlers: [String: Handler] = [
+        clusterHandlers, instanceHandlers, parameterHandlers, otherHandlers,
+    ]
+    .reduce(into: [:]) { all, some in all.merge(some) { $1 } }
 
     func perform(_ operation: String, _ input: Input, caller: SignatureV4.Signer) async throws -> AWSValue {
         guard let handler = Self.handlers[operation] else {
@@ -65,7 +67,7 @@ struct RDSService: AWSService {
         let bare = Self.bareName(name, level == .cluster ? "cluster-pg" : "pg")
         guard let found = state.parameterGroup(level, bare, offers) else {
             let title = level == .cluster ? "DBClusterParameterGroup" : "DBParameterGroup"
-            throw fault("\(level == .cluster ? "DBClusterParameterGroupNotFoundFault" : "DBParameterGroupNotFoundFault")", "\(title) not found: \(name)")
+            throw fault("DBParameterGroupNotFoundFault", "\(title) not found: \(name)")
         }
         return found
     }
@@ -98,7 +100,8 @@ struct RDSService: AWSService {
             throw AWSError.invalidValue("Invalid DB engine: \(engine). This region has \(names).")
         }
         if let version, !offer.satisfies(version) {
-            throw AWSError.invalidCombination("Cannot find version \(version) for \(engine). This region has \(offer.version).")
+            throw AWSError.invalidCombination(
+                "Cannot find version \(version) for \(engine). This region has \(offer.version).")
         }
         return offer
     }

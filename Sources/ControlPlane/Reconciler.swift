@@ -12,7 +12,8 @@ package import Logging
 /// it was: at worst it takes one step twice. No step waits for an engine; the next pass looks again.
 package actor Reconciler {
     private static let busyInterval: Duration = .milliseconds(50)
-    private static let idleInterval: Duration = .seconds(1)
+    /// Without anything to do, what runs is looked at this often.
+    private static let idleInterval: Duration = .seconds(5)
     /// An engine that keeps ending for this long has parameters that it does not take.
     private static let failingSecondsMax: Int64 = 20
     private static let stoppedSecondsMax: Int64 = 7 * 86400
@@ -43,15 +44,22 @@ package actor Reconciler {
     /// Until the task is cancelled.
     package func run() async {
         while !Task.isCancelled {
+            let seen = keeper.version
             do { try await pass() } catch {
                 logger.warning("the region does not answer the control plane", metadata: ["error": "\(error)"])
             }
-            let state = keeper.state
-            let isBusy =
-                state.clusters.values.contains { !$0.status.isSettled }
-                || state.instances.values.contains { !$0.status.isSettled }
-            try? await Task.sleep(for: isBusy ? Self.busyInterval : Self.idleInterval)
+            let end = ContinuousClock.now + Self.idleInterval
+            repeat {
+                try? await Task.sleep(for: Self.busyInterval)
+            } while !Task.isCancelled && !isBusy && keeper.version == seen && ContinuousClock.now < end
         }
+    }
+
+    /// Whether something is under way.
+    private var isBusy: Bool {
+        let state = keeper.state
+        return state.clusters.values.contains { !$0.status.isSettled }
+            || state.instances.values.contains { !$0.status.isSettled && $0.status != .incompatibleParameters }
     }
 
     private func pass() async throws {
@@ -106,6 +114,7 @@ package actor Reconciler {
             var instance = InstanceRecord(
                 id: id, planeID: id, cluster: found.id, instanceClass: "db.t4g.medium", offer: offer, account: account)
             instance.generation = 0
+            instance.status = found.writer?.isAvailable == true ? .available : .creating
             instance.applied = InstanceRecord.Applied(
                 settings: [:], clusterGroup: cluster.parameterGroup, instanceGroup: instance.parameterGroup)
             return instance
@@ -265,7 +274,10 @@ package actor Reconciler {
     private func judgeFailure(of instance: InstanceRecord, _ writer: ObservedCluster.Instance?) async throws {
         guard let writer, writer.id == instance.planeID, writer.generation == instance.generation,
             let reason = writer.reason, reason.contains("engine ended")
-        else { return failingSince[instance.id] = nil }
+        else {
+            failingSince[instance.id] = nil
+            return
+        }
         let since = failingSince[instance.id] ?? .now
         failingSince[instance.id] = since
         guard Timestamp.now.seconds - since.seconds > Self.failingSecondsMax else { return }

@@ -32,7 +32,7 @@ extension InstanceRecord {
             created: .now, promotionTier: 1, parameterGroup: offer.defaultGroup,
             maintenanceWindow: "sun:05:30-sun:06:00", certificateAuthority: "rds-ca-rsa2048-g1",
             upgradesMinorVersions: true, isPubliclyAccessible: false, copiesTagsToSnapshots: false, tags: [],
-            generation: 1, applied: nil, pendingEvent: nil)
+            generation: 1, applied: nil)
     }
 }
 

@@ -98,8 +98,6 @@ package struct InstanceRecord: StateRecord {
     /// Raised by everything that restarts the engine; 0 is an engine that was found running and never touched.
     package var generation: Int
     package var applied: Applied?
-    /// What is said when the change that is under way is done.
-    package var pendingEvent: String?
 }
 
 /// A parameter group of either level.
@@ -132,12 +130,24 @@ package struct SubnetGroupRecord: StateRecord {
     package struct Subnet: Codable, Equatable, Sendable {
         package var id: String
         package var zone: String
+
+        package init(id: String, zone: String) {
+            self.id = id
+            self.zone = zone
+        }
     }
 
     package var id: String
     package var description: String
     package var subnets: [Subnet]
     package var tags: [Tag]
+
+    package init(id: String, description: String, subnets: [Subnet], tags: [Tag]) {
+        self.id = id
+        self.description = description
+        self.subnets = subnets
+        self.tags = tags
+    }
 }
 
 package struct EventRecord: StateRecord {

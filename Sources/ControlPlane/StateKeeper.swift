@@ -8,16 +8,18 @@ internal import Synchronization
 /// only then seen by anybody.
 package actor StateKeeper {
     private let store: any StateStore
-    private let current: Mutex<DesiredState>
+    private let current: Mutex<(state: DesiredState, version: Int)>
     private var isWriting = false
     private var waiting: [CheckedContinuation<Void, Never>] = []
 
     package init(store: any StateStore) async throws {
         self.store = store
-        current = Mutex(try DesiredState(try await store.load()))
+        current = Mutex((try DesiredState(try await store.load()), 0))
     }
 
-    package nonisolated var state: DesiredState { current.withLock { $0 } }
+    package nonisolated var state: DesiredState { current.withLock { $0.state } }
+    /// Counts the changes since the process started.
+    package nonisolated var version: Int { current.withLock { $0.version } }
 
     /// Changes the state as a whole or, when `body` or the store throws, not at all.
     @discardableResult
@@ -32,7 +34,7 @@ package actor StateKeeper {
         let changes = try new.changes(since: old)
         guard !changes.isEmpty else { return result }
         try await store.commit(changes)
-        current.withLock { $0 = new }
+        current.withLock { $0 = (new, $0.version + 1) }
         return result
     }
 

@@ -5,11 +5,21 @@ package import Foundation
 package struct StoreKey: Hashable, Sendable {
     package var kind: String
     package var id: String
+
+    package init(kind: String, id: String) {
+        self.kind = kind
+        self.id = id
+    }
 }
 
 package struct StoredDocument: Sendable {
     package var key: StoreKey
     package var value: Data
+
+    package init(key: StoreKey, value: Data) {
+        self.key = key
+        self.value = value
+    }
 }
 
 package enum StoreChange: Sendable {

@@ -26,7 +26,9 @@ import Testing
                 }
                 for case .named(let target) in targets { visit(target) }
             }
-            for operation in model.operations.values { [operation.input, operation.output].forEach { $0.map(visit) } }
+            for operation in model.operations.values {
+                for case let shape? in [operation.input, operation.output] { visit(shape) }
+            }
             #expect(seen.count > 20)
         }
     }
@@ -49,7 +51,8 @@ import Testing
 
     @Test func `nested lists are read`() throws {
         let value = try decode(
-            "DescribeDBClusters", "Filters.Filter.1.Name=engine&Filters.Filter.1.Values.Value.1=a&Filters.Filter.1.Values.Value.2=b")
+            "DescribeDBClusters",
+            "Filters.Filter.1.Name=engine&Filters.Filter.1.Values.Value.1=a&Filters.Filter.1.Values.Value.2=b")
         #expect(value["Filters"] == [["Name": "engine", "Values": ["a", "b"]]])
     }
 
@@ -76,7 +79,8 @@ import Testing
     @Test func `noise never traps`() throws {
         var random = Seeded(state: 42)
         let pieces = [
-            "Filters", ".", "Filter", "1", "Name", "=", "&", "%", "%4", "%41", "+", "Values", "Value", "member", "Tags", "\u{e9}",
+            "Filters", ".", "Filter", "1", "Name", "=", "&", "%", "%4", "%41", "+", "Values", "Value", "member", "Tags",
+            "\u{e9}",
             "99999999999999999999", "-1", "Action", "DBClusterIdentifier", "MaxRecords", "ScalingConfiguration",
         ]
         for _ in 0..<5000 {
@@ -108,13 +112,15 @@ import Testing
             String(decoding: XMLCodec.error(error, model: model, requestID: "id"), as: UTF8.self)
                 == "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
                 + "<ErrorResponse xmlns=\"http://rds.amazonaws.com/doc/2014-10-31/\"><Error><Type>Sender</Type>"
-                + "<Code>DBInstanceNotFound</Code><Message>no</Message></Error><RequestId>id</RequestId></ErrorResponse>")
+                + "<Code>DBInstanceNotFound</Code><Message>no</Message></Error><RequestId>id</RequestId></ErrorResponse>"
+        )
     }
 
-    @Test(arguments: [
-        ("2015-08-30T12:36:00Z", 1_440_938_160_000), ("2015-08-30T14:36:00.25+02:00", 1_440_938_160_250),
-        ("1969-12-31", -86_400_000), ("2000-02-29T00:00:00", 951_782_400_000),
-    ] as [(String, Int64)])
+    @Test(
+        arguments: [
+            ("2015-08-30T12:36:00Z", 1_440_938_160_000), ("2015-08-30T14:36:00.25+02:00", 1_440_938_160_250),
+            ("1969-12-31", -86_400_000), ("2000-02-29T00:00:00", 951_782_400_000),
+        ] as [(String, Int64)])
     func `times are read and written`(text: String, milliseconds: Int64) throws {
         let moment = try #require(Timestamp(iso8601: text))
         #expect(moment.milliseconds == milliseconds)
