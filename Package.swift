@@ -21,6 +21,9 @@ let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swif
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let nioLocks = Target.Dependency.product(name: "NIOConcurrencyHelpers", package: "swift-nio")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 
 /// Dependencies point only upwards in this list: vocabulary, codecs, state machines, services, programs.
@@ -40,6 +43,9 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
     ],
     targets: [
         // Thin C helpers: CRC32C, futex, spawn, and the ring's ABI.
@@ -54,6 +60,7 @@ let package = Package(
             swiftSettings: house),
         .target(name: "PostgresWire", dependencies: [nioCore, crypto], swiftSettings: house),
         .target(name: "MySQLWire", dependencies: [nioCore, crypto], swiftSettings: house),
+        .target(name: "AWSProtocol", dependencies: [crypto], swiftSettings: house),
         // State machines, no I/O.
         .target(name: "SegmentCore", dependencies: ["VolumeModel"], swiftSettings: house),
         .target(name: "QuorumCore", dependencies: ["VolumeModel", "SegmentCore"], swiftSettings: house),
@@ -91,15 +98,23 @@ let package = Package(
                 "CBorealis", nioCore, nioPosix, nioSSL,
                 x509, asn1, crypto, grdb, logging,
             ], swiftSettings: house),
+        .target(
+            name: "ControlPlane",
+            dependencies: [
+                "AWSProtocol", "Engines", hummingbird, serviceLifecycle, httpTypes, grdb, crypto, nioCore, logging,
+            ], swiftSettings: house),
         // Programs.
         .executableTarget(
-            name: "borealis", dependencies: ["Region", "Proxy", "VolumeModel", arguments, logging], swiftSettings: house
-        ),
+            name: "borealis",
+            dependencies: ["Region", "Proxy", "ControlPlane", "Engines", "Keyring", "VolumeModel", arguments, logging],
+            swiftSettings: house),
         .target(
             name: "SimulationKit", dependencies: ["QuorumCore", "SegmentCore", "VolumeModel"], swiftSettings: house),
         .executableTarget(name: "simulate", dependencies: ["SimulationKit", arguments], swiftSettings: house),
         // Tests.
         .testTarget(name: "LogWireTests", dependencies: ["LogWire", "VolumeModel", "CBorealis", nioCore]),
+        .testTarget(name: "AWSProtocolTests", dependencies: ["AWSProtocol", crypto]),
+        .testTarget(name: "ControlPlaneTests", dependencies: ["ControlPlane", "AWSProtocol", "Engines"]),
         .testTarget(name: "SegmentCoreTests", dependencies: ["SegmentCore", "VolumeModel"]),
         .testTarget(name: "QuorumCoreTests", dependencies: ["QuorumCore", "SegmentCore", "VolumeModel"]),
         .testTarget(name: "PostgresWireTests", dependencies: ["PostgresWire", nioCore]),

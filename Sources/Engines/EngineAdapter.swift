@@ -34,6 +34,24 @@ package struct EngineSettings: Codable, Hashable, Sendable {
     }
 }
 
+extension EngineSettings {
+    /// `user:password` as a URL has it.
+    var credentials: String { "\(Self.encoded(superuser)):\(Self.encoded(password))" }
+
+    /// RFC 3986: everything but unreserved characters is percent-encoded.
+    private static func encoded(_ text: String) -> String {
+        let digits = Array("0123456789ABCDEF".utf8)
+        var bytes: [UInt8] = []
+        for byte in text.utf8 {
+            switch byte {
+            case 48...57, 65...90, 97...122, 45, 46, 95, 126: bytes.append(byte)
+            default: bytes += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+            }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}
+
 /// An attached volume as an engine sees it.
 package struct EngineMount: Sendable {
     /// The directory that is the volume's root.
@@ -92,6 +110,8 @@ package protocol EngineAdapter: Sendable {
     var url: String { get }
     /// Asks for a clean shutdown that ends sessions.
     var stopSignal: Int32 { get }
+    /// Makes a running engine read its configuration again; nil if it cannot.
+    var reloadSignal: Int32? { get }
     /// Asks for an immediate exit without a checkpoint.
     var quitSignal: Int32 { get }
 }

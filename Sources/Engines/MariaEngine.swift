@@ -26,6 +26,8 @@ package struct MariaEngine: EngineAdapter {
     /// SIGTERM flushes what is dirty and ends sessions.
     package var stopSignal: Int32 { SIGTERM }
     /// Every other signal that ends the server means a clean shutdown or a dump.
+    /// Variables are set by statements.
+    package var reloadSignal: Int32? { nil }
     package var quitSignal: Int32 { SIGKILL }
 
     private var runDirectory: String { "\(settings.directory)/run" }
@@ -36,7 +38,7 @@ package struct MariaEngine: EngineAdapter {
     private var configuration: MariaConfiguration { MariaConfiguration(overrides: settings.overrides) }
 
     package var url: String {
-        "mysql://\(settings.superuser):\(settings.password)@\(settings.host):\(settings.port)"
+        "mysql://\(settings.credentials)@\(settings.host):\(settings.port)"
     }
 
     package func prepare() throws {
@@ -75,6 +77,7 @@ package struct MariaEngine: EngineAdapter {
         // The volume's files can only be read through the shim, so it is a script that looks whether they fit the server.
         var arguments = ["-c", Self.guardScript, data, "\(Self.version(of: program)?.number ?? .max)", program]
         arguments += ["--defaults-file=\(optionFile)"] + configuration.pinnedArguments
+        arguments.append("--bind-address=\(settings.host)")
         arguments += ["--datadir=\(data)", "--tmpdir=\(temporaryDirectory)"]
         arguments += ["--socket=\(socket)", "--pid-file=\(pidFile)", "--port=\(settings.port)"]
         if let base = baseDirectory { arguments.append("--basedir=\(base)") }
@@ -137,6 +140,9 @@ package struct MariaEngine: EngineAdapter {
         unlink(pidFile)
         unlink(socket)
     }
+
+    /// The account of the health check; only it has this name on `localhost`.
+    package static var watcher: String { MariaAccounts.watcher }
 
     package func readiness(root: String, timeoutMilliseconds: Int) -> EngineReadiness {
         MariaProbe.knock(

@@ -124,9 +124,9 @@ package struct PostgresConfiguration: Sendable {
     static let hostBasedAccess = """
         # TYPE  DATABASE     USER  ADDRESS       METHOD
         local   all          all                 scram-sha-256
-        host    all          all   127.0.0.1/32  scram-sha-256
+        host    all          all   127.0.0.0/8   scram-sha-256
         host    all          all   ::1/128       scram-sha-256
-        host    replication  all   127.0.0.1/32  scram-sha-256
+        host    replication  all   127.0.0.0/8   scram-sha-256
 
         """
 

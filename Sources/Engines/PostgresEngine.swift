@@ -23,12 +23,13 @@ package struct PostgresEngine: EngineAdapter {
     package func sharedMemoryNote(root: String) -> String? { "\(root)/\(dataDirectory)/postmaster.pid" }
 
     package var stopSignal: Int32 { SIGINT }
+    package var reloadSignal: Int32? { SIGHUP }
     package var quitSignal: Int32 { SIGQUIT }
 
     package var socketDirectory: String { "\(settings.directory)/run" }
 
     package var url: String {
-        "postgres://\(settings.superuser):\(settings.password)@\(settings.host):\(settings.port)/postgres"
+        "postgres://\(settings.credentials)@\(settings.host):\(settings.port)/postgres"
     }
 
     package func prepare() throws {

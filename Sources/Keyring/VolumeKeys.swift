@@ -14,18 +14,23 @@ package protocol VolumeKeySource: Sendable {
 /// Data keys unwrapped on first use and kept in memory for the life of the process.
 package final class VolumeKeys: VolumeKeySource {
     private let provider: any KeyProvider
-    private let wrapped: [VolumeID: WrappedKey]
+    private let wrapped: Mutex<[VolumeID: WrappedKey]>
     private let plain = Mutex<[VolumeID: SymmetricKey]>([:])
 
     package init(provider: any KeyProvider, wrapped: [VolumeID: WrappedKey]) {
         self.provider = provider
-        self.wrapped = wrapped
+        self.wrapped = Mutex(wrapped)
+    }
+
+    /// Takes the key of a volume that was made since the process started. A key that is known stays.
+    package func add(_ key: WrappedKey, of volume: VolumeID) {
+        wrapped.withLock { if $0[volume] == nil { $0[volume] = key } }
     }
 
     package func dataKey(volume: VolumeID) throws -> SymmetricKey {
         try plain.withLock { cache in
             if let key = cache[volume] { return key }
-            guard let sealed = wrapped[volume] else {
+            guard let sealed = wrapped.withLock({ $0[volume] }) else {
                 throw KeyringError(
                     "there is no data key for \(volume)",
                     remedy: "the process was started without it: restart the region")

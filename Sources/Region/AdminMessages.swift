@@ -27,12 +27,21 @@ package struct AdminRequest: Codable, Sendable {
         case replaceNode
         /// A process: forgets the node that `node` names.
         case removeNode
+        /// Supervisor: what the control plane wants of a cluster or an instance (`cluster`).
+        case cluster
+        /// A process: take a volume's key, and run an instance on it if there is one (`adoption`).
+        case adopt
+        /// A process: stop an instance (`instance`), and be without it. Done when its status is gone.
+        case release
     }
 
     package var command: Command
     package var fault: FaultOrder?
     package var volume: VolumeOrder?
     package var node: NodeOrder?
+    package var cluster: ClusterOrder?
+    package var adoption: Adoption?
+    package var instance: String?
 
     package init(
         _ command: Command, fault: FaultOrder? = nil, volume: VolumeOrder? = nil, node: NodeOrder? = nil
@@ -61,6 +70,8 @@ package struct AdminReply: Codable, Sendable {
     package var path: String?
     /// A node's name, for `replaceNode`.
     package var node: String?
+    /// Where the writer listens, for `cluster`.
+    package var host: String?
 
     package init(ok: Bool? = nil, error: String? = nil, note: String? = nil) {
         self.ok = ok
@@ -206,4 +217,6 @@ package struct InstanceStatus: Codable, Sendable {
     /// Whether the volume is known to be filled.
     package var created: Bool
     package var driver: DriverStatus?
+    /// That of its settings; an older one waits for its restart.
+    package var generation: Int
 }

@@ -7,15 +7,16 @@ package struct Backoff: Sendable {
     package static let longest: Duration = .seconds(10)
     package static let healthy: Duration = .seconds(30)
 
+    private let longest: Duration
     private var next: Duration = .zero
 
-    package init() {}
+    package init(longest: Duration = Self.longest) { self.longest = longest }
 
     /// The delay before the next start, given how long the last run was.
     package mutating func delay(afterRunOf run: Duration) -> Duration {
         if run >= Self.healthy { next = .zero }
         let delay = next
-        next = min(max(Self.first, next * 2), Self.longest)
+        next = min(max(Self.first, next * 2), longest)
         return delay
     }
 }

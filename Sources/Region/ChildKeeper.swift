@@ -15,6 +15,7 @@ final class ChildKeeper: Sendable {
         var process: ChildProcess?
         var heldBy: String?
         var isStopping = false
+        var isEnding = false
         var restarts = 0
         var reason: String?
     }
@@ -22,19 +23,23 @@ final class ChildKeeper: Sendable {
     let role: String
     private let launch: Launch
     private let failureFile: String
+    private let longestPause: Duration
     private let logger: Logger
     private let onExit: @Sendable (ChildProcess.Exit) -> Void
     private let state = Mutex(State())
     private let ended = DispatchSemaphore(value: 0)
 
-    /// - Parameter onExit: called in the keeper's thread before the process is started again
+    /// - Parameters:
+    ///   - longestPause: before it is started again, however often it ends
+    ///   - onExit: called in the keeper's thread before the process is started again
     init(
-        role: String, launch: Launch, failureFile: String, logger: Logger,
+        role: String, launch: Launch, failureFile: String, longestPause: Duration = Backoff.longest, logger: Logger,
         onExit: @escaping @Sendable (ChildProcess.Exit) -> Void
     ) {
         self.role = role
         self.launch = launch
         self.failureFile = failureFile
+        self.longestPause = longestPause
         self.logger = logger
         self.onExit = onExit
     }
@@ -63,6 +68,14 @@ final class ChildKeeper: Sendable {
 
     func release() { state.withLock { $0.heldBy = nil } }
 
+    /// Whether the caller is the first who wants it gone for good, and so the one to stop it.
+    func beginEnd() -> Bool {
+        state.withLock { state in
+            defer { state.isEnding = true }
+            return !state.isEnding
+        }
+    }
+
     /// Asks the process to shut down and waits for its end; kills it after the time limit.
     func stop(timeoutSeconds: Int) {
         let process = state.withLock { state in
@@ -78,7 +91,7 @@ final class ChildKeeper: Sendable {
     }
 
     private func run() {
-        var backoff = Backoff()
+        var backoff = Backoff(longest: longestPause)
         while !state.withLock({ $0.isStopping }) {
             guard state.withLock({ $0.heldBy == nil }) else {
                 usleep(20_000)

@@ -12,6 +12,14 @@ internal import VolumeModel
 extension InstanceRunner {
     var isStopping: Bool { state.withLock { $0.isStopping } }
 
+    /// Whether the caller is the first who wants it gone, and so the one to stop it.
+    func beginRelease() -> Bool {
+        state.withLock { state in
+            defer { state.isReleased = true }
+            return !state.isReleased
+        }
+    }
+
     func enter(_ phase: InstanceStatus.Phase) {
         state.withLock { state in
             guard !state.isStopping else { return }

@@ -42,10 +42,13 @@ package final class InstanceRunner: Sendable {
         var lastRecovery: Int?
         var created: Bool
         var isIncomplete = false
+        var isReleased = false
     }
 
     let role: RoleConfiguration.Instance
-    let engine: any EngineAdapter
+    /// What the engine is, and is started with the next time.
+    private let settings: Mutex<EngineSettings>
+    var engine: any EngineAdapter { settings.withLock { $0 }.adapter }
     let access: StorageAccess
     let keys: any VolumeKeySource
     let shim: String
@@ -68,7 +71,7 @@ package final class InstanceRunner: Sendable {
         self.shim = shim
         self.logger = logger
         self.onIncomplete = onIncomplete
-        engine = role.engine.adapter
+        settings = Mutex(role.engine)
         state = Mutex(State(created: !role.mayCreate))
         if Milestone.volumeFilled.isReached(by: role) { state.withLock { $0.created = true } }
     }
@@ -124,7 +127,22 @@ package final class InstanceRunner: Sendable {
             id: role.id, cluster: role.cluster, phase: now.phase, enginePid: now.enginePid, url: engine.url,
             reason: now.reason, progress: now.progress, restarts: now.restarts,
             lastRecoveryMilliseconds: now.lastRecovery,
-            created: now.created, driver: facts)
+            created: now.created, driver: facts, generation: role.generation ?? 0)
+    }
+
+    /// Takes other settings of the engine and the master password that it has by now. The running engine reads its file again
+    /// if it can do that; whatever needs a restart waits for one.
+    func reconfigure(_ new: EngineSettings) throws {
+        let isNew = settings.withLock { current in
+            defer {
+                current.overrides = new.overrides
+                current.password = new.password
+            }
+            return current.overrides != new.overrides
+        }
+        guard isNew, let process = state.withLock({ $0.phase == .available ? $0.process : nil }) else { return }
+        try engine.prepare()
+        if let signal = engine.reloadSignal { process.signal(signal) }
     }
 
     // MARK: - The sequence

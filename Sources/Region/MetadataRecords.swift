@@ -21,6 +21,8 @@ package struct ClusterRecord: Sendable {
     package var superuser: String
     /// Sealed under the key provider, bound to the cluster's id.
     package var password: WrappedKey
+    /// Whether the control plane asked for it; `borealis up` runs those of its own that it is told to.
+    package var isManaged = false
 }
 
 package struct VolumeRecord: Sendable {
@@ -30,9 +32,14 @@ package struct VolumeRecord: Sendable {
     package var dataKey: WrappedKey
 }
 
-package struct InstanceRecord: Sendable {
+package struct InstanceRecord: Sendable, Equatable {
     package var id: String
     package var cluster: String
+    /// What the control plane wants of it.
+    package var isRunning = true
+    package var generation = 0
+    /// Of its engine; they outrank those of the cluster.
+    package var settings: [String: String] = [:]
 }
 
 /// A storage node, and where the process that hosts it listens.

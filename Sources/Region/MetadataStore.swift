@@ -75,6 +75,15 @@ package final class MetadataStore: Sendable {
                     ALTER TABLE node ADD COLUMN directory TEXT;
                     """)
         }
+        migrator.registerMigration("control plane") { db in
+            try db.execute(
+                sql: """
+                    ALTER TABLE cluster ADD COLUMN isManaged INTEGER NOT NULL DEFAULT 0;
+                    ALTER TABLE instance ADD COLUMN isRunning INTEGER NOT NULL DEFAULT 1;
+                    ALTER TABLE instance ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
+                    ALTER TABLE instance ADD COLUMN settings TEXT NOT NULL DEFAULT '{}';
+                    """)
+        }
         return migrator
     }
 
@@ -153,7 +162,7 @@ package final class MetadataStore: Sendable {
                     id: row["id"], engine: engine, volume: try Self.volume(row["volume"]),
                     state: ClusterRecord.State(rawValue: row["state"]) ?? .creating, host: row["host"],
                     port: row["port"],
-                    superuser: row["superuser"], password: try Self.decode(row["password"]))
+                    superuser: row["superuser"], password: try Self.decode(row["password"]), isManaged: row["isManaged"])
             }
         }
     }
@@ -162,19 +171,22 @@ package final class MetadataStore: Sendable {
     package func insert(_ cluster: ClusterRecord, volume: VolumeRecord, instance: InstanceRecord) throws {
         try database.write { db in
             try Self.insert(volume, db)
-            try db.execute(
-                sql: """
-                    INSERT INTO cluster (id, engine, volume, state, host, port, superuser, password)
-                    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-                    """,
-                arguments: [
-                    cluster.id, cluster.engine.rawValue, "\(cluster.volume)", cluster.state.rawValue, cluster.host,
-                    cluster.port,
-                    cluster.superuser, try JSONEncoder().encode(cluster.password),
-                ])
+            try Self.insert(cluster, db)
             try db.execute(
                 sql: "INSERT INTO instance (id, cluster) VALUES (?, ?)", arguments: [instance.id, instance.cluster])
         }
+    }
+
+    private static func insert(_ cluster: ClusterRecord, _ db: Database) throws {
+        try db.execute(
+            sql: """
+                INSERT INTO cluster (id, engine, volume, state, host, port, superuser, password, isManaged)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                """,
+            arguments: [
+                cluster.id, cluster.engine.rawValue, "\(cluster.volume)", cluster.state.rawValue, cluster.host, cluster.port,
+                cluster.superuser, try JSONEncoder().encode(cluster.password), cluster.isManaged,
+            ])
     }
 
     package func setState(_ state: ClusterRecord.State, cluster: String) throws {
@@ -226,8 +238,10 @@ package final class MetadataStore: Sendable {
 
     package func instances() throws -> [InstanceRecord] {
         try database.read { db in
-            try Row.fetchAll(db, sql: "SELECT id, cluster FROM instance ORDER BY id").map {
-                InstanceRecord(id: $0["id"], cluster: $0["cluster"])
+            try Row.fetchAll(db, sql: "SELECT * FROM instance ORDER BY id").map { row in
+                InstanceRecord(
+                    id: row["id"], cluster: row["cluster"], isRunning: row["isRunning"], generation: row["generation"],
+                    settings: try JSONDecoder().decode([String: String].self, from: Data((row["settings"] as String).utf8)))
             }
         }
     }
@@ -296,6 +310,48 @@ package final class MetadataStore: Sendable {
                 arguments: ["\(group.volume)", group.group.value, group.membership.epoch.value, sets])
             return $0.changesCount > 0
         }
+    }
+
+    // MARK: - What the control plane asks for
+
+    /// Adds a cluster with its volume and without an instance, or nothing.
+    package func insert(_ cluster: ClusterRecord, volume: VolumeRecord) throws {
+        try database.write { db in
+            try Self.insert(volume, db)
+            try Self.insert(cluster, db)
+        }
+    }
+
+    /// A cluster that the control plane has taken over runs whatever `borealis up` is asked for.
+    package func setManaged(cluster: String) throws {
+        try database.write {
+            try $0.execute(sql: "UPDATE cluster SET isManaged = 1 WHERE id = ?", arguments: [cluster])
+        }
+    }
+
+    /// Forgets a cluster that has no instance. Its volume stays known, because storage nodes still hold it.
+    package func removeCluster(_ id: String) throws {
+        try database.write { db in
+            try db.execute(sql: "DELETE FROM engineSetting WHERE cluster = ?", arguments: [id])
+            try db.execute(sql: "DELETE FROM cluster WHERE id = ?", arguments: [id])
+        }
+    }
+
+    package func save(_ instance: InstanceRecord) throws {
+        let settings = String(decoding: try JSONEncoder().encode(instance.settings), as: UTF8.self)
+        try database.write {
+            try $0.execute(
+                sql: """
+                    INSERT INTO instance (id, cluster, isRunning, generation, settings) VALUES (?, ?, ?, ?, ?)
+                    ON CONFLICT (id) DO UPDATE SET isRunning = excluded.isRunning, generation = excluded.generation,
+                        settings = excluded.settings
+                    """,
+                arguments: [instance.id, instance.cluster, instance.isRunning, instance.generation, settings])
+        }
+    }
+
+    package func removeInstance(_ id: String) throws {
+        try database.write { try $0.execute(sql: "DELETE FROM instance WHERE id = ?", arguments: [id]) }
     }
 
     // MARK: - Values

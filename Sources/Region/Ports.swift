@@ -2,6 +2,11 @@
 
 internal import Glibc
 
+/// Whether a server answers on this machine.
+package enum LoopbackPort {
+    package static func isListening(_ port: Int) -> Bool { !Ports.isFree(port) }
+}
+
 /// TCP ports on loopback.
 enum Ports {
     /// Below Linux's range for outgoing connections (32768 and up), so that none of those takes one while we are down.

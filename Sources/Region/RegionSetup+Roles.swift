@@ -20,7 +20,7 @@ extension RegionSetup {
             roles.append(configuration)
         }
         let running = Set(try clusters().map(\.id))
-        for instance in try metadata.instances() where running.contains(instance.cluster) {
+        for instance in try metadata.instances() where running.contains(instance.cluster) && instance.isRunning {
             let settings = try self.instance(instance)
             switch layout {
             case .compact: roles[0].instances.append(settings)
@@ -65,7 +65,7 @@ extension RegionSetup {
         return configuration
     }
 
-    private func base(_ role: String) throws -> RoleConfiguration {
+    func base(_ role: String) throws -> RoleConfiguration {
         let nodes = Dictionary(grouping: try metadata.nodes().filter { $0.state != .leaving }, by: \.role)
         let peers = nodes.sorted { $0.key < $1.key }.map { _, hosted in
             RoleConfiguration.Peer(nodes: hosted.map { "\($0.id)" }, host: hosted[0].host, port: hosted[0].port)
@@ -80,7 +80,7 @@ extension RegionSetup {
             shim: directory.shim, logLevel: options.logLevel ?? "info")
     }
 
-    private func instance(_ record: InstanceRecord) throws -> RoleConfiguration.Instance {
+    func instance(_ record: InstanceRecord) throws -> RoleConfiguration.Instance {
         guard let cluster = try metadata.clusters().first(where: { $0.id == record.cluster }),
             let volume = try metadata.volumes().first(where: { $0.id == cluster.volume }),
             let installation = engines[cluster.engine]
@@ -99,7 +99,7 @@ extension RegionSetup {
                 directory: "\(path)/engine",
                 host: cluster.host,
                 port: cluster.port, superuser: cluster.superuser, password: Secret.text(password),
-                overrides: try metadata.engineSettings(cluster: cluster.id)), localAt: nil,
-            mayCreate: cluster.state == .creating)
+                overrides: try metadata.engineSettings(cluster: cluster.id).merging(record.settings) { $1 }),
+            localAt: nil, mayCreate: cluster.state == .creating, generation: record.generation)
     }
 }

@@ -13,8 +13,10 @@ internal import VolumeModel
 struct RegionSetup {
     let options: UpOptions
     let directory: DataDirectory
-    /// What the clusters that run need; an engine that is not in it does not run.
+    /// The engines that clusters can be made of: those that were asked for, and whatever else is installed.
     let engines: [EngineKind: Installation]
+    /// Those whose own clusters `borealis up` runs.
+    let wanted: Set<EngineKind>
     let metadata: MetadataStore
     let keyring: LocalKeyring
     let authority: LocalAuthority
@@ -42,10 +44,19 @@ struct RegionSetup {
         try directory.prepare()
         keyring = try LocalKeyring(path: directory.keyring, create: isNew)
         metadata = try MetadataStore(path: directory.metadata)
-        let known = Set(try metadata.clusters().map(\.engine))
-        let kinds = Self.wantedEngines(options, known: known)
+        let known = Set(try metadata.clusters().filter { !$0.isManaged }.map(\.engine))
+        let kinds =
+            try known.isEmpty && options.engine == nil && metadata.setting(Self.removedSetting) != nil
+            ? [] : Self.wantedEngines(options, known: known)
+        wanted = Set(kinds)
         let settings: [EngineKind: [(name: String, value: String)]]
-        (engines, settings) = try Self.checked(options, known: known, directory: directory, environment: environment)
+        let needed: [EngineKind: Installation]
+        (needed, settings) = try Self.checked(options, known: known, directory: directory, environment: environment)
+        engines = EngineKind.allCases.reduce(into: needed) { engines, kind in
+            guard engines[kind] == nil else { return }
+            engines[kind] =
+                try? Self.install([kind], options, directory: directory, environment: environment)[kind]
+        }
         let shim = try ShimLibrary.locate(executable: executable, environment: environment)
         try ShimLibrary.install(from: shim, to: directory.shim)
         authority = try LocalAuthority(directory: directory.tls)
@@ -56,8 +67,13 @@ struct RegionSetup {
         try checkPorts()
     }
 
-    /// The clusters that run, those of engines that were not asked for left out.
-    func clusters() throws -> [ClusterRecord] { try metadata.clusters().filter { engines[$0.engine] != nil } }
+    /// Set once a cluster that `borealis up` made was removed: it is not made again unasked.
+    static let removedSetting = "clustersRemoved"
+
+    /// The clusters that run: the control plane's, and those of `borealis up` whose engines were asked for.
+    func clusters() throws -> [ClusterRecord] {
+        try metadata.clusters().filter { engines[$0.engine] != nil && ($0.isManaged || wanted.contains($0.engine)) }
+    }
 
     /// Programs, accounts and settings of the engines that are wanted, all of them in order.
     private static func checked(
@@ -162,10 +178,13 @@ struct RegionSetup {
     ) throws {
         let known = try metadata.clusters()
         let id: String
-        if let cluster = known.first(where: { $0.engine == kind }) {
+        if let cluster = known.first(where: { $0.engine == kind && !$0.isManaged }) {
             id = cluster.id
         } else {
-            id = RegionDefaults.cluster + (isAlone && known.isEmpty ? "" : kind.clusterSuffix)
+            id = RegionDefaults.cluster + (isAlone && !known.contains { !$0.isManaged } ? "" : kind.clusterSuffix)
+            guard !known.contains(where: { $0.id == id }) else {
+                throw RegionError("there is a cluster \(id) already", remedy: "leave it alone with --no-demo")
+            }
             try directory.checkSocketPaths(instance: "\(id)-1", port: port(kind, isAlone) ?? kind.defaultPort)
             try createCluster(id, kind, port: port(kind, isAlone) ?? kind.defaultPort)
         }
@@ -204,7 +223,7 @@ struct RegionSetup {
     }
 
     /// A volume that nothing was written to yet, with a data key of its own.
-    private func newVolume(groupBytes: UInt64) throws -> VolumeRecord {
+    func newVolume(groupBytes: UInt64) throws -> VolumeRecord {
         let id = VolumeID(UInt64.random(in: 1 ... .max))
         let (_, wrapped) = try keyring.createDataKey(context: VolumeKeys.context(id))
         return VolumeRecord(
@@ -212,7 +231,7 @@ struct RegionSetup {
             dataKey: wrapped)
     }
 
-    private func saveFirstGroup(_ volume: VolumeID) throws {
+    func saveFirstGroup(_ volume: VolumeID) throws {
         let nodes = try metadata.nodes().filter { $0.state == .member }.map(\.id)
         let membership = Membership(epoch: MembershipEpoch(1), sets: [nodes])
         try metadata.save(GroupRecord(volume: volume, group: .namespace, membership: membership))
@@ -243,7 +262,7 @@ struct RegionSetup {
 
     private func checkPorts() throws {
         var taken: [Int: String] = [:]
-        for cluster in try clusters() {
+        for cluster in try clusters() where cluster.host == RegionDefaults.host {
             if let other = taken.updateValue(cluster.id, forKey: cluster.port) {
                 throw RegionError(
                     "\(other) and \(cluster.id) have the same port \(cluster.port)",

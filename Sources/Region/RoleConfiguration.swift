@@ -41,6 +41,8 @@ package struct RoleConfiguration: Codable, Sendable {
         package var localAt: UInt64?
         /// Whether the volume may still have to be filled.
         package var mayCreate: Bool
+        /// Raised by whoever wants the engine restarted; nil is 0.
+        package var generation: Int?
     }
 
     package struct Peer: Codable, Sendable {

@@ -24,7 +24,10 @@ package final class RoleProcess: Sendable {
     private let logger: Logger
     private let host: StorageHost?
     private let peers: PeerDirectory
-    private let instances: [InstanceRunner]
+    private let hosted: Mutex<[InstanceRunner]>
+    private var instances: [InstanceRunner] { hosted.withLock { $0 } }
+    private let keys: VolumeKeys
+    private let access: StorageAccess
     private let started = ContinuousClock.now
     private let exitCode = Atomic<Int32>(0)
 
@@ -91,16 +94,23 @@ package final class RoleProcess: Sendable {
             host = try StorageHost(settings, keys: keys, logger: logger)
         }
         self.host = host
+        self.keys = keys
         // With every node in this process there is no network between the driver and its six copies.
         let nodes = Set(peers.nodes)
         let hosted = Set(try configuration.storage?.nodes.map(RoleConfiguration.node) ?? [])
         let access: StorageAccess =
             if let host, hosted == nodes { .inProcess(host) } else { .remote(peers, configuration.security) }
-        instances = configuration.instances.map { role in
-            InstanceRunner(role: role, access: access, keys: keys, shim: configuration.shim, logger: logger) {
-                kill(getpid(), SIGTERM)
-            }
-        }
+        self.access = access
+        self.hosted = Mutex(
+            configuration.instances.map { role in
+                Self.runner(role, access: access, keys: keys, shim: configuration.shim, logger: logger)
+            })
+    }
+
+    private static func runner(
+        _ role: RoleConfiguration.Instance, access: StorageAccess, keys: VolumeKeys, shim: String, logger: Logger
+    ) -> InstanceRunner {
+        InstanceRunner(role: role, access: access, keys: keys, shim: shim, logger: logger) { kill(getpid(), SIGTERM) }
     }
 
     private func stop() {
@@ -137,9 +147,45 @@ package final class RoleProcess: Sendable {
         case .replaceNode, .removeNode:
             guard let order = request.node else { throw Self.unclear }
             try changeNodes(request.command, order)
-        case .rotateKeys, .mount: throw Self.unclear
+        case .adopt:
+            guard let adoption = request.adoption else { throw Self.unclear }
+            try adopt(adoption)
+        case .release:
+            guard let id = request.instance else { throw Self.unclear }
+            release(id)
+        case .rotateKeys, .mount, .cluster: throw Self.unclear
         }
         return reply
+    }
+
+    /// Runs an instance, in place of one of an older generation; gives one that runs its settings.
+    private func adopt(_ adoption: Adoption) throws {
+        keys.add(adoption.key.wrapped, of: try RoleConfiguration.volume(adoption.key.volume))
+        guard let role = adoption.instance else { return }
+        if let current = instances.first(where: { $0.role.id == role.id }) {
+            guard current.role.generation ?? 0 < role.generation ?? 0 || current.isStopping else {
+                return try current.reconfigure(role.engine)
+            }
+            // The caller asks again until the old one is gone.
+            return release(role.id)
+        }
+        let runner = Self.runner(
+            role, access: access, keys: keys, shim: configuration.shim, logger: logger)
+        let isNew = hosted.withLock { list in
+            guard !list.contains(where: { $0.role.id == role.id }) else { return false }
+            list.append(runner)
+            return true
+        }
+        if isNew { runner.start() }
+    }
+
+    /// Returns at once; the instance's status is there until it has stopped.
+    private func release(_ id: String) {
+        guard let runner = instances.first(where: { $0.role.id == id }), runner.beginRelease() else { return }
+        Thread.detachNewThread { [self] in
+            runner.stop()
+            hosted.withLock { $0.removeAll { $0 === runner } }
+        }
     }
 
     private static let unclear = RegionError("the request is not for this process", remedy: "ask the region's socket")

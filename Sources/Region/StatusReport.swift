@@ -21,6 +21,12 @@ package struct StatusReport: Codable, Sendable {
         /// Why it is not available, or what commits wait for.
         package var reason: String?
         package var driver: DriverStatus?
+        /// Where its writer listens, and as whom one logs in.
+        package var host: String?
+        package var port: Int?
+        package var superuser: String?
+        /// All of its instances, also those that do not run.
+        package var instances: [String]?
     }
 
     package struct Instance: Codable, Sendable {
@@ -31,6 +37,8 @@ package struct StatusReport: Codable, Sendable {
         package var lagMs: Int?
         package var restarts: Int?
         package var lastRecoveryMs: Int?
+        /// Of the settings that the control plane gave it.
+        package var generation: Int?
     }
 
     package struct Node: Codable, Sendable {
@@ -63,12 +71,14 @@ package struct StatusReport: Codable, Sendable {
     /// Faults that were injected and not healed.
     package var faults: [String]
 
-    /// Whether every cluster accepts connections.
-    package var isAvailable: Bool { clusters.allSatisfy { $0.status == "available" } }
+    /// Whether every cluster that should run accepts connections.
+    package var isAvailable: Bool { clusters.allSatisfy { $0.status == "available" || $0.status == "stopped" } }
 }
 
 extension StatusReport.Cluster {
-    private enum CodingKeys: CodingKey { case id, engine, status, vdl, writer, readers, volume, epoch, reason, driver }
+    private enum CodingKeys: CodingKey {
+        case id, engine, status, vdl, writer, readers, volume, epoch, reason, driver, host, port, superuser, instances
+    }
 
     package func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
@@ -82,11 +92,15 @@ extension StatusReport.Cluster {
         try container.encodeIfPresent(epoch, forKey: .epoch)
         try container.encodeIfPresent(reason, forKey: .reason)
         try container.encodeIfPresent(driver, forKey: .driver)
+        try container.encodeIfPresent(host, forKey: .host)
+        try container.encodeIfPresent(port, forKey: .port)
+        try container.encodeIfPresent(superuser, forKey: .superuser)
+        try container.encodeIfPresent(instances, forKey: .instances)
     }
 }
 
 extension StatusReport.Instance {
-    private enum CodingKeys: CodingKey { case id, pid, url, lagMs, restarts, lastRecoveryMs }
+    private enum CodingKeys: CodingKey { case id, pid, url, lagMs, restarts, lastRecoveryMs, generation }
 
     package func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
@@ -96,6 +110,7 @@ extension StatusReport.Instance {
         try container.encodeIfPresent(lagMs, forKey: .lagMs)
         try container.encodeIfPresent(restarts, forKey: .restarts)
         try container.encodeIfPresent(lastRecoveryMs, forKey: .lastRecoveryMs)
+        try container.encodeIfPresent(generation, forKey: .generation)
     }
 }
 

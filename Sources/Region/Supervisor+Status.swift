@@ -32,17 +32,21 @@ extension Supervisor {
     private func clusters(_ answers: [String: ProcessStatus]) -> [StatusReport.Cluster] {
         guard let records = try? setup.clusters() else { return [] }
         let instances = answers.values.flatMap(\.instances)
+        let known = (try? setup.metadata.instances()) ?? []
         return records.map { record in
             let writer = instances.first { $0.cluster == record.id }
+            let own = known.filter { $0.cluster == record.id }
+            let isWanted = own.contains(where: \.isRunning)
             return StatusReport.Cluster(
-                id: record.id, engine: record.engine.rawValue, status: Self.status(writer),
-                vdl: writer?.driver?.reportVDL,
+                id: record.id, engine: record.engine.rawValue,
+                status: isWanted || writer != nil ? Self.status(writer) : "stopped", vdl: writer?.driver?.reportVDL,
                 writer: writer.map {
                     StatusReport.Instance(
                         id: $0.id, pid: $0.enginePid, url: $0.url, restarts: $0.restarts,
-                        lastRecoveryMs: $0.lastRecoveryMilliseconds)
+                        lastRecoveryMs: $0.lastRecoveryMilliseconds, generation: $0.generation)
                 }, readers: [], volume: "\(record.volume)", epoch: writer?.driver?.reportEpoch,
-                reason: reason(writer), driver: writer?.driver)
+                reason: isWanted || writer != nil ? reason(writer) : nil, driver: writer?.driver, host: record.host,
+                port: record.port, superuser: record.superuser, instances: own.map(\.id))
         }
     }
 

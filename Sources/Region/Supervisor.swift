@@ -18,7 +18,13 @@ package final class Supervisor: Sendable {
 
     let directory: DataDirectory
     let setup: RegionSetup
-    let keepers: [ChildKeeper]
+    /// The processes of the region; instances that are made later add theirs.
+    private let children: Mutex<[ChildKeeper]>
+    var keepers: [ChildKeeper] { children.withLock { $0 } }
+    /// Serialises the control plane's orders.
+    let ordering = Mutex<Void>(())
+    private let executable: String
+    private let environment: [String: String]
     let logger: Logger
     /// Faults in force, as text, and the nodes they keep down.
     let faults = Mutex(Faults())
@@ -55,35 +61,64 @@ package final class Supervisor: Sendable {
         if let copy = setup.restoredFrom {
             logger.warning("the metadata were gone and are restored from a copy", metadata: ["copy": "\(copy)"])
         }
-        keepers = try Self.makeKeepers(setup, executable: executable, environment: environment, logger: logger)
+        self.executable = executable
+        self.environment = environment
+        children = Mutex([])
+        let control = try setup.prepareControl()
+        let keepers = try setup.roles().map(keeper) + (control.map { [try controlKeeper($0)] } ?? [])
+        children.withLock { $0 = keepers }
     }
 
-    private static func makeKeepers(
-        _ setup: RegionSetup, executable: String, environment: [String: String], logger: Logger
-    ) throws -> [ChildKeeper] {
-        try setup.roles().map { role in
-            try role.save(to: setup.directory.configuration(role.role))
-            let subcommand = role.storage == nil ? "instance" : "storage"
-            var launch = Launch(
-                path: executable, arguments: [subcommand, "--config", setup.directory.configuration(role.role)],
-                environment: environment.filter { !$0.key.hasPrefix("PG") })
-            launch.outputFile = setup.directory.log(role.role)
-            launch.directory = setup.directory.path
-            let instances = role.instances
-            return ChildKeeper(
-                role: role.role, launch: launch, failureFile: role.failureFile, logger: logger
-            ) { exit in
-                guard exit == .code(RoleProcess.ExitCode.incomplete) else { return }
-                do {
-                    // Another instance of the process may have filled its volume without this being noted yet.
-                    for instance in instances where !Milestone.volumeFilled.isReached(by: instance) {
-                        try setup.replaceIncompleteVolume(of: instance.cluster)
-                    }
-                    try setup.saveRoles()
-                } catch {
-                    logger.error("cannot replace an incomplete volume", metadata: ["error": "\(error)"])
+    private func keeper(_ role: RoleConfiguration) throws -> ChildKeeper {
+        try role.save(to: setup.directory.configuration(role.role))
+        let launch = launch(role.role, subcommand: role.storage == nil ? "instance" : "storage")
+        let (setup, logger) = (setup, logger)
+        return ChildKeeper(role: role.role, launch: launch, failureFile: role.failureFile, logger: logger) { exit in
+            guard exit == .code(RoleProcess.ExitCode.incomplete) else { return }
+            do {
+                // Another instance of the process may have filled its volume without this being noted yet.
+                let instances = try setup.roles().first { $0.role == role.role }?.instances ?? []
+                for instance in instances where instance.mayCreate && !Milestone.volumeFilled.isReached(by: instance) {
+                    try setup.replaceIncompleteVolume(of: instance.cluster)
                 }
+                try setup.saveRoles()
+            } catch {
+                logger.error("cannot replace an incomplete volume", metadata: ["error": "\(error)"])
             }
+        }
+    }
+
+    private func controlKeeper(_ control: ControlConfiguration) throws -> ChildKeeper {
+        let launch = launch(ControlConfiguration.role, subcommand: ControlConfiguration.role)
+        return ChildKeeper(
+            role: ControlConfiguration.role, launch: launch, failureFile: control.failureFile, longestPause: .seconds(1),
+            logger: logger
+        ) { _ in }
+    }
+
+    private func launch(_ role: String, subcommand: String) -> Launch {
+        var launch = Launch(
+            path: executable, arguments: [subcommand, "--config", directory.configuration(role)],
+            environment: environment.filter { !$0.key.hasPrefix("PG") })
+        launch.outputFile = directory.log(role)
+        launch.directory = directory.path
+        return launch
+    }
+
+    /// Starts the process of an instance that has one of its own, unless it runs.
+    func startProcess(_ role: RoleConfiguration) throws {
+        guard !keepers.contains(where: { $0.role == role.role }) else { return }
+        let keeper = try keeper(role)
+        children.withLock { $0.append(keeper) }
+        keeper.start()
+    }
+
+    /// Ends the process of an instance, in the background; its keeper is there until it has.
+    func endProcess(_ role: String) {
+        guard let keeper = keepers.first(where: { $0.role == role }), keeper.beginEnd() else { return }
+        Thread.detachNewThread { [self] in
+            keeper.stop(timeoutSeconds: Self.instanceStopSeconds)
+            children.withLock { $0.removeAll { $0 === keeper } }
         }
     }
 
@@ -102,10 +137,14 @@ package final class Supervisor: Sendable {
     /// Stops the instances, then the storage processes, then the socket.
     package func stop() {
         isStopping.store(true, ordering: .releasing)
+        // First, so that nobody asks for anything any more.
+        Self.each(keepers.filter { $0.role == ControlConfiguration.role }) {
+            $0.stop(timeoutSeconds: Self.storageStopSeconds)
+        }
         let instances = keepers.filter { $0.role.hasPrefix("instance") }
         Self.each(instances) { $0.stop(timeoutSeconds: Self.instanceStopSeconds) }
-        let seconds = instances.isEmpty ? Self.instanceStopSeconds : Self.storageStopSeconds
-        Self.each(keepers.filter { !$0.role.hasPrefix("instance") }) { $0.stop(timeoutSeconds: seconds) }
+        let seconds = setup.layout == .compact ? Self.instanceStopSeconds : Self.storageStopSeconds
+        Self.each(keepers.filter { $0.role.hasPrefix("storage") }) { $0.stop(timeoutSeconds: seconds) }
         server.withLock { $0 }?.stop()
     }
 
@@ -130,7 +169,6 @@ package final class Supervisor: Sendable {
         while !isStopping.load(ordering: .acquiring) {
             do {
                 let waiting = try setup.clusters().filter { $0.state == .creating }
-                guard !waiting.isEmpty else { return }
                 for cluster in waiting where instances().contains(where: { $0.cluster == cluster.id && $0.created }) {
                     try setup.metadata.setState(.available, cluster: cluster.id)
                     try setup.saveRoles()
@@ -162,6 +200,10 @@ package final class Supervisor: Sendable {
             let version = try setup.rotateKeys()
             try setup.saveRoles()
             reply.note = "the master key has version \(version) now; all data keys are wrapped under it"
+        case .cluster:
+            guard let order = request.cluster else { throw Self.unclear }
+            reply.host = try ordering.withLock { _ in try perform(order) }
+        case .adopt, .release: throw Self.unclear
         case .mount:
             guard var order = request.volume else { throw Self.unclear }
             order.cluster = try clusterID(order.cluster)

@@ -22,6 +22,9 @@ package struct UpOptions: Sendable {
     package var directory: String
     package var layout: Layout?
     package var demo = true
+    /// Whether the AWS API is served, and where; nil is the remembered port or the default.
+    package var api = true
+    package var apiPort: Int?
     /// Nil: the clusters there are already, or else PostgreSQL.
     package var engine: EngineChoice?
     /// Of the first cluster, and of the MariaDB cluster.

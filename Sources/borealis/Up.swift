@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import ArgumentParser
+internal import ControlPlane
 internal import Foundation
 internal import Glibc
 internal import Logging
@@ -52,6 +53,12 @@ struct Up: ParsableCommand {
         help: ArgumentHelp(
             "Log a storage process may hold before its layers catch up; more makes commits wait.", valueName: "bytes"))
     var journalBytes: ByteCount?
+    @Flag(inversion: .prefixedNo, help: "Serve the AWS API: `borealis env` prints how to reach it.") var api = true
+    @Option(
+        help: ArgumentHelp(
+            "Where the AWS API listens on 127.0.0.1. Remembered. Default: 4566, or another if that is in use.",
+            valueName: "port"))
+    var apiPort: Int?
     @Option(
         help: ArgumentHelp(
             "Directory of PostgreSQL 15's programs. Default: $BOREALIS_PG_BIN, Debian's, pg_config's.", valueName: "dir"
@@ -73,7 +80,7 @@ struct Up: ParsableCommand {
     @Flag(help: "Print the status as JSON once it accepts connections.") var json = false
 
     func validate() throws {
-        for (name, port) in [("--port", port), ("--mariadb-port", mariaPort)] {
+        for (name, port) in [("--port", port), ("--mariadb-port", mariaPort), ("--api-port", apiPort)] {
             if let port, !(1...65535).contains(port) {
                 throw ValidationError("\(name) \(port) is not between 1 and 65535")
             }
@@ -141,6 +148,12 @@ struct Up: ParsableCommand {
             print("cluster \(cluster.id) accepts connections:\n  \(ClientLine.text(for: writer.url))")
         }
         if report.clusters.isEmpty { print("the region is up, without a cluster") }
+        guard api else { return }
+        guard let keys = Env.awaitKeys(region.directory) else {
+            return Terminal.note("the AWS API does not answer yet: see \(region.directory.log(ControlConfiguration.role))")
+        }
+        print("the AWS API answers:")
+        for (name, value) in keys.environment { print("  export \(name)=\(value)") }
     }
 
     // MARK: - Detached
@@ -155,9 +168,10 @@ struct Up: ParsableCommand {
     private var foregroundArguments: [String] {
         var arguments = ["up", "--data", region.directory.path, "--log-level", logLevel]
         if !demo { arguments.append("--no-demo") }
+        if !api { arguments.append("--no-api") }
         let values: [(String, String?)] = [
             ("--layout", layout?.rawValue), ("--engine", engine?.rawValue), ("--port", port.map(String.init)),
-            ("--mariadb-port", mariaPort.map(String.init)), ("--mariadb-bin", mariaBin.map(DataDirectory.resolve)),
+            ("--api-port", apiPort.map(String.init)), ("--mariadb-port", mariaPort.map(String.init)), ("--mariadb-bin", mariaBin.map(DataDirectory.resolve)),
             ("--group-bytes", groupBytes.map { "\($0.bytes)" }), ("--cache-bytes", cacheBytes.map { "\($0.bytes)" }),
             ("--journal-bytes", journalBytes.map { "\($0.bytes)" }), ("--pg-bin", pgBin.map(DataDirectory.resolve)),
             ("--engine-user", engineUser),
@@ -172,6 +186,8 @@ struct Up: ParsableCommand {
         options.layout = layout
         options.demo = demo
         options.engine = engine
+        options.api = api
+        options.apiPort = apiPort
         options.port = port
         options.mariaPort = mariaPort
         options.mariaBinaries = mariaBin.map(DataDirectory.resolve)

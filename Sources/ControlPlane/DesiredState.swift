@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Foundation
+
+/// All that somebody asked the control plane for. A value: a transaction changes a copy, and the difference is stored.
+package struct DesiredState: Sendable {
+    package var clusters: [String: ClusterRecord] = [:]
+    package var instances: [String: InstanceRecord] = [:]
+    package var parameterGroups: [String: ParameterGroupRecord] = [:]
+    package var subnetGroups: [String: SubnetGroupRecord] = [:]
+    package var events: [String: EventRecord] = [:]
+    package var subscriptions: [String: EventSubscriptionRecord] = [:]
+    package var catalogs: [String: ParameterCatalogRecord] = [:]
+
+    package init() {}
+
+    /// Throws when a document is not what this program writes.
+    package init(_ documents: [StoredDocument]) throws {
+        for document in documents {
+            switch document.key.kind {
+            case ClusterRecord.kind: try Self.add(document, to: &clusters)
+            case InstanceRecord.kind: try Self.add(document, to: &instances)
+            case ParameterGroupRecord.kind: try Self.add(document, to: &parameterGroups)
+            case SubnetGroupRecord.kind: try Self.add(document, to: &subnetGroups)
+            case EventRecord.kind: try Self.add(document, to: &events)
+            case EventSubscriptionRecord.kind: try Self.add(document, to: &subscriptions)
+            case ParameterCatalogRecord.kind: try Self.add(document, to: &catalogs)
+            default:
+                throw ControlError(
+                    "the metadata has records of the kind \(document.key.kind)",
+                    remedy: "use the newer borealis that wrote them")
+            }
+        }
+    }
+
+    private static func add<Record: StateRecord>(
+        _ document: StoredDocument, to table: inout [String: Record]
+    ) throws {
+        do {
+            table[document.key.id] = try JSONDecoder().decode(Record.self, from: document.value)
+        } catch {
+            throw ControlError(
+                "the metadata's record \(document.key.kind) \(document.key.id) is damaged: \(error)",
+                remedy: "restore it from a backup")
+        }
+    }
+
+    /// What to store so that `old` becomes this.
+    package func changes(since old: DesiredState) throws -> [StoreChange] {
+        try Self.changes(old.clusters, clusters) + Self.changes(old.instances, instances)
+            + Self.changes(old.parameterGroups, parameterGroups) + Self.changes(old.subnetGroups, subnetGroups)
+            + Self.changes(old.events, events) + Self.changes(old.subscriptions, subscriptions)
+            + Self.changes(old.catalogs, catalogs)
+    }
+
+    private static func changes<Record: StateRecord>(
+        _ old: [String: Record], _ new: [String: Record]
+    ) throws -> [StoreChange] {
+        // Tables that were not touched share their storage, which makes this cheap.
+        guard old != new else { return [] }
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        var changes: [StoreChange] = []
+        for (id, record) in new where old[id] != record {
+            changes.append(.put(StoreKey(kind: Record.kind, id: id), try encoder.encode(record)))
+        }
+        for id in old.keys where new[id] == nil { changes.append(.remove(StoreKey(kind: Record.kind, id: id))) }
+        return changes
+    }
+}
+
+extension DesiredState {
+    /// A cluster's instances, by name.
+    func members(of cluster: String) -> [InstanceRecord] {
+        instances.values.filter { $0.cluster == cluster }.sorted { $0.id < $1.id }
+    }
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Engines
+internal import Foundation
+
+/// Statements for a running engine, through the engine's own client program. Calls block for seconds at most.
+struct EngineSession: Sendable {
+    private static let connectSeconds = "5"
+
+    let kind: EngineKind
+    /// Where its programs are.
+    let binaries: String
+    /// With the master user and password.
+    let url: String
+
+    /// Rows of fields. The text goes through a pipe, so secrets in it are not seen among the arguments.
+    @discardableResult
+    func run(_ sql: String, password: String? = nil) throws -> [[String]] {
+        guard let parts = URLComponents(string: url), let host = parts.host, let port = parts.port else {
+            throw ControlError("the engine's address \(url.prefix(20))… is not valid", remedy: "see `borealis status`")
+        }
+        let password = password ?? parts.password ?? ""
+        let output: String
+        switch kind {
+        case .postgres:
+            output = try ProgramRun(
+                "\(binaries)/psql",
+                arguments: [
+                    "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--field-separator", "\t", "--set",
+                    "ON_ERROR_STOP=1", "--host", host, "--port", "\(port)", "--username", parts.user ?? "",
+                    "--dbname", "postgres", "--file", "-",
+                ],
+                environment: ["PGPASSWORD": password, "PGCONNECT_TIMEOUT": Self.connectSeconds], input: sql
+            ).text()
+        case .mariadb:
+            output = try ProgramRun(
+                FileManager.default.isExecutableFile(atPath: "\(binaries)/mariadb")
+                    ? "\(binaries)/mariadb" : "/usr/bin/mariadb",
+                arguments: [
+                    "--no-defaults", "--batch", "--skip-column-names", "--connect-timeout=\(Self.connectSeconds)",
+                    "--protocol=tcp", "--host=\(host)", "--port=\(port)", "--user=\(parts.user ?? "")",
+                ],
+                environment: ["MYSQL_PWD": password], input: sql
+            ).text()
+        }
+        return output.split(separator: "\n").map { line in
+            line.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
+        }
+    }
+
+    /// Whether the engine lets the master user in with a password.
+    func accepts(password: String) -> Bool { (try? run("SELECT 1;", password: password)) != nil }
+
+    /// Makes a database unless it is there.
+    func ensureDatabase(_ name: String) throws {
+        switch kind {
+        case .postgres:
+            let found = try run("SELECT 1 FROM pg_database WHERE datname = \(Self.literal(name));")
+            if found.isEmpty { try run("CREATE DATABASE \"\(name)\";") }
+        case .mariadb: try run("CREATE DATABASE IF NOT EXISTS `\(name)`;")
+        }
+    }
+
+    func setPassword(_ password: String, of user: String) throws {
+        switch kind {
+        case .postgres: try run("ALTER ROLE \"\(user)\" PASSWORD \(Self.literal(password));")
+        case .mariadb:
+            // The health check's account has the same password; the master's comes last, because it is what is looked at.
+            let text = Self.literal(password)
+            try run(
+                """
+                SET sql_mode = 'NO_BACKSLASH_ESCAPES';
+                ALTER USER IF EXISTS '\(MariaEngine.watcher)'@'localhost' IDENTIFIED BY \(text);
+                ALTER USER '\(user)'@'%' IDENTIFIED BY \(text);
+                """)
+        }
+    }
+
+    /// Changes a running MariaDB; PostgreSQL reads its file again instead.
+    func setGlobals(_ settings: [String: String]) throws {
+        guard kind == .mariadb else { return }
+        for (name, value) in settings.sorted(by: { $0.key < $1.key }) {
+            let isNumber = Int64(value) != nil || Double(value) != nil
+            try run(
+                "SET sql_mode = 'NO_BACKSLASH_ESCAPES'; SET GLOBAL \(name) = \(isNumber ? value : Self.literal(value));"
+            )
+        }
+    }
+
+    private static func literal(_ text: String) -> String { "'\(text.replacing("'", with: "''"))'" }
+}
+
+extension EngineSession {
+    /// The engine's own list of what can be set.
+    func parameterCatalog(of offer: EngineOffer) throws -> ParameterCatalogRecord {
+        let parameters =
+            switch kind {
+            case .postgres: try postgresParameters()
+            case .mariadb: try mariaParameters()
+            }
+        return ParameterCatalogRecord(id: offer.family, engineVersion: offer.version, parameters: parameters)
+    }
+
+    private func postgresParameters() throws -> [ParameterCatalogRecord.Parameter] {
+        try run(
+            """
+            SELECT name, coalesce(boot_val, ''), vartype, coalesce(min_val, ''), coalesce(max_val, ''),
+                coalesce(array_to_string(enumvals, ','), ''), context
+            FROM pg_settings WHERE context <> 'internal' AND name NOT LIKE '%.%' ORDER BY name;
+            """
+        ).compactMap { row in
+            guard row.count == 7 else { return nil }
+            let types = [
+                "bool": "boolean", "integer": "integer", "real": "float", "string": "string", "enum": "string",
+            ]
+            let range = row[3].isEmpty ? nil : "\(row[3])-\(row[4])"
+            let values = row[5].isEmpty ? nil : row[5]
+            return parameter(
+                row[0], value: row[1], type: types[row[2]] ?? "string",
+                allowed: row[2] == "bool" ? "0,1" : range ?? values, isDynamic: row[6] != "postmaster")
+        }
+    }
+
+    /// What CONNECTION ADMIN may `SET GLOBAL`. Everything else takes SUPER, which nobody has, so it waits for a reboot.
+    private static let settableInMaria: Set<String> = [
+        "connect_timeout", "init_connect", "max_connect_errors", "max_connections", "max_password_errors",
+        "slow_launch_time",
+    ]
+
+    private func mariaParameters() throws -> [ParameterCatalogRecord.Parameter] {
+        try run(
+            """
+            SELECT LOWER(VARIABLE_NAME), COALESCE(DEFAULT_VALUE, ''), VARIABLE_TYPE, COALESCE(NUMERIC_MIN_VALUE, ''),
+                COALESCE(NUMERIC_MAX_VALUE, ''), COALESCE(ENUM_VALUE_LIST, ''), READ_ONLY
+            FROM information_schema.SYSTEM_VARIABLES
+            WHERE VARIABLE_SCOPE <> 'SESSION ONLY' AND COMMAND_LINE_ARGUMENT IS NOT NULL
+                AND COMMAND_LINE_ARGUMENT <> 'NULL' ORDER BY 1;
+            """
+        ).compactMap { row in
+            guard row.count == 7 else { return nil }
+            let type =
+                switch row[2] {
+                case "BOOLEAN": "boolean"
+                case "DOUBLE": "float"
+                case "SET", "FLAGSET": "list"
+                case "ENUM", "VARCHAR", "VARCHAR(0)": "string"
+                default: row[3].isEmpty ? "string" : "integer"
+                }
+            let range = row[3].isEmpty ? nil : "\(row[3])-\(row[4])"
+            let values = row[5].isEmpty ? nil : row[5]
+            return parameter(
+                row[0], value: row[1], type: type, allowed: type == "boolean" ? "0,1" : values ?? range,
+                isDynamic: row[6] == "NO" && Self.settableInMaria.contains(row[0]))
+        }
+    }
+
+    private func parameter(
+        _ name: String, value: String, type: String, allowed: String?, isDynamic: Bool
+    ) -> ParameterCatalogRecord.Parameter {
+        var value: String? = value.isEmpty ? nil : value
+        if type == "boolean", let word = value?.lowercased() { value = ["on", "1", "true"].contains(word) ? "1" : "0" }
+        // What durability rests on is refused by the engine's adapter, whatever the value.
+        let isModifiable = (try? kind.parseSetting("\(name)=\(Self.unlikely)")) != nil
+        return ParameterCatalogRecord.Parameter(
+            name: name, value: value, dataType: type, allowed: allowed, isDynamic: isDynamic,
+            isModifiable: isModifiable)
+    }
+
+    private static let unlikely = "borealis"
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import AWSProtocol
+
+/// What can happen to a resource, with AWS's number and category for it.
+struct EventKind: Sendable {
+    let number: String
+    let category: String
+    let message: String
+
+    static let clusterCreated = EventKind("0170", "creation", "DB cluster created.")
+    static let clusterDeleted = EventKind("0171", "deletion", "DB cluster deleted.")
+    static let clusterStopped = EventKind("0150", "notification", "DB cluster stopped.")
+    static let clusterStarted = EventKind("0151", "notification", "DB cluster started.")
+    static let clusterStartedByItself = EventKind(
+        "0153", "notification",
+        "DB cluster is being started due to it exceeding the maximum allowed time being stopped.")
+    static let credentialsReset = EventKind("0016", "configuration change", "Reset master credentials.")
+    static let instanceCreated = EventKind("0005", "creation", "DB instance created.")
+    static let instanceDeleted = EventKind("0003", "deletion", "DB instance deleted.")
+    static let instanceShutDown = EventKind("0004", "availability", "DB instance shutdown.")
+    static let instanceRestarted = EventKind("0006", "availability", "DB instance restarted.")
+    static let classChanging = EventKind(
+        "0012", "configuration change", "Applying modification to database instance class.")
+    static let classChanged = EventKind(
+        "0014", "configuration change", "Finished applying modification to DB instance class.")
+    static let instanceStopped = EventKind("0087", "notification", "DB instance stopped.")
+    static let instanceStarted = EventKind("0088", "notification", "DB instance started.")
+
+    static func clusterRenamed(from old: String, to new: String) -> EventKind {
+        EventKind("0172", "configuration change", "Renamed DB cluster from \(old) to \(new).")
+    }
+
+    static func incompatibleParameters(_ reason: String) -> EventKind {
+        EventKind("0035", "notification", "The engine does not start with the instance's parameters: \(reason)")
+    }
+
+    static func parameterUpdated(_ name: String, to value: String, method: String) -> EventKind {
+        EventKind(
+            "0037", "configuration change", "Updated parameter \(name) to \(value) with apply method \(method)")
+    }
+
+    init(_ number: String, _ category: String, _ message: String) {
+        self.number = number
+        self.category = category
+        self.message = message
+    }
+
+    /// The categories that each kind of source has.
+    static let categories: [(sourceType: String, categories: [String])] = [
+        ("db-cluster", ["creation", "deletion", "configuration change", "failover", "maintenance", "notification"]),
+        ("db-cluster-snapshot", ["backup", "creation", "deletion", "notification", "restoration"]),
+        (
+            "db-instance",
+            [
+                "availability", "backup", "backtrack", "configuration change", "creation", "deletion", "failover",
+                "failure",
+                "low storage", "maintenance", "notification", "recovery", "restoration",
+            ]
+        ),
+        ("db-parameter-group", ["configuration change"]),
+        ("db-proxy", ["configuration change", "creation", "deletion", "failure", "notification"]),
+        ("db-security-group", ["configuration change", "failure"]),
+    ]
+}
+
+extension DesiredState {
+    /// Events are kept for this long.
+    static let eventSeconds: Int64 = 14 * 86400
+    /// Older ones go first beyond this number.
+    private static let eventsMax = 5000
+
+    mutating func note(_ kind: EventKind, cluster: ClusterRecord, account: Account, now: Timestamp) {
+        note(kind, sourceType: "db-cluster", source: cluster.id, arn: account.arn("cluster", cluster.id), now: now)
+    }
+
+    mutating func note(_ kind: EventKind, instance: InstanceRecord, account: Account, now: Timestamp) {
+        note(kind, sourceType: "db-instance", source: instance.id, arn: account.arn("db", instance.id), now: now)
+    }
+
+    mutating func note(_ kind: EventKind, group: ParameterGroupRecord, account: Account, now: Timestamp) {
+        note(
+            kind, sourceType: "db-parameter-group", source: group.name,
+            arn: account.arn(group.level == .cluster ? "cluster-pg" : "pg", group.name), now: now)
+    }
+
+    private mutating func note(_ kind: EventKind, sourceType: String, source: String, arn: String, now: Timestamp) {
+        // Identifiers sort as the events happened.
+        let last = events.keys.max().flatMap { Int64($0) } ?? 0
+        let number = String(max(last + 1, now.milliseconds * 1000))
+        let id = String(repeating: "0", count: max(0, 20 - number.count)) + number
+        events[id] = EventRecord(
+            id: id, sourceType: sourceType, source: source, sourceARN: arn, event: "RDS-EVENT-\(kind.number)",
+            categories: [kind.category], message: kind.message, date: now)
+        if events.count > Self.eventsMax, let oldest = events.keys.min() { events[oldest] = nil }
+    }
+
+    mutating func dropOldEvents(now: Timestamp) {
+        for event in events.values where event.date.seconds < now.seconds - Self.eventSeconds { events[event.id] = nil }
+    }
+}
+
+/// Whose region it is.
+package struct Account: Sendable, Equatable {
+    package var id: String
+    package var region: String
+
+    package init(id: String = "123456789012", region: String = "us-east-1") {
+        self.id = id
+        self.region = region
+    }
+
+    func arn(_ type: String, _ name: String) -> String { "arn:aws:rds:\(region):\(id):\(type):\(name)" }
+
+    /// The region's three availability zones.
+    var zones: [String] { ["a", "b", "c"].map { region + $0 } }
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import AWSProtocol
+internal import HTTPTypes
+internal import Hummingbird
+internal import Logging
+internal import NIOCore
+internal import ServiceLifecycle
+
+/// The HTTP side of the API: turns requests into messages and back, and decides nothing.
+struct HTTPEndpoint: Sendable {
+    let endpoint: APIEndpoint
+    let host: String
+    let port: Int
+    let logger: Logger
+
+    /// Serves until the task is cancelled.
+    func run(onListening: @escaping @Sendable () -> Void) async throws {
+        let endpoint = endpoint
+        let responder = CallbackResponder<BasicRequestContext> { request, _ in
+            try await Self.respond(to: request, endpoint)
+        }
+        let application = Application(
+            responder: responder,
+            configuration: ApplicationConfiguration(address: .hostname(host, port: port), serverName: "borealis"),
+            onServerRunning: { _ in onListening() }, logger: logger)
+        try await application.run()
+    }
+
+    private static func respond(to request: Request, _ endpoint: APIEndpoint) async throws -> Response {
+        let body: ByteBuffer
+        do { body = try await request.body.collect(upTo: APIEndpoint.bodyBytesMax) } catch {
+            return Response(status: .contentTooLarge)
+        }
+        let target = request.head.path ?? "/"
+        let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+        var headers = request.headers.map { (name: $0.name.canonicalName, value: $0.value) }
+        if let authority = request.head.authority { headers.append(("host", authority)) }
+        let message = HTTPRequestMessage(
+            method: request.method.rawValue, path: String(parts[0]), query: parts.count > 1 ? String(parts[1]) : "",
+            headers: headers, body: Array(body.readableBytesView))
+        let answer = await endpoint.answer(message)
+        var fields = HTTPFields()
+        fields[.contentType] = answer.contentType
+        for (name, value) in answer.headers {
+            if let name = HTTPField.Name(name) { fields[name] = value }
+        }
+        return Response(
+            status: HTTPResponse.Status(code: answer.status), headers: fields,
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: answer.body)))
+    }
+}

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import AWSProtocol
+internal import Engines
+internal import Foundation
+
+extension RDSService {
+    static let clusterHandlers: [String: Handler] = [
+        "CreateDBCluster": { try await $0.createCluster($1) },
+        "DescribeDBClusters": { try $0.describeClusters($1) },
+        "ModifyDBCluster": { try await $0.modifyCluster($1) },
+        "DeleteDBCluster": { try await $0.deleteCluster($1) },
+        "StartDBCluster": { try await $0.startCluster($1) },
+        "StopDBCluster": { try await $0.stopCluster($1) },
+    ]
+
+    /// Ways to get a cluster, and properties of one, that the region does not have.
+    private static let unsupported = [
+        "ReplicationSourceIdentifier", "GlobalClusterIdentifier", "EnableIAMDatabaseAuthentication",
+        "EnableHttpEndpoint", "ManageMasterUserPassword", "EnableGlobalWriteForwarding", "EnableLocalWriteForwarding",
+        "ServerlessV2ScalingConfiguration", "ScalingConfiguration", "Domain", "DBClusterInstanceClass", "Iops",
+        "AllocatedStorage", "EnableLimitlessDatabase", "WithExpressConfiguration", "EnablePerformanceInsights",
+        "RotateMasterUserPassword", "MasterUserSecretKmsKeyId", "CharacterSetName",
+    ]
+
+    private static let clustersMax = 40
+
+    // MARK: - Create
+
+    private func createCluster(_ input: Input) async throws -> AWSValue {
+        let id = try input.identifier("DBClusterIdentifier")
+        let offer = try offer(input.required("Engine"), version: input.string("EngineVersion"))
+        try input.refuse(Self.unsupported)
+        try Self.checkBacktrack(input)
+        if let mode = input.string("EngineMode"), mode != "provisioned" {
+            throw AWSError.invalidValue("The engine mode \(mode) is not supported; use provisioned.")
+        }
+        let user = try Self.masterUsername(input, offer.kind)
+        let password = try input.required("MasterUserPassword")
+        try Input.checkPassword(password, offer.kind)
+        var cluster = ClusterRecord(
+            id: id, planeID: id, offer: offer, port: offer.kind.defaultAPIPort, account: account)
+        cluster.masterUsername = user
+        cluster.password = try secrets.seal(password, context: cluster.resourceID)
+        cluster.databaseName = try Self.databaseName(input, offer.kind)
+        cluster.tags = try input.tags()
+        if let group = input.string("DBSubnetGroupName") { cluster.subnetGroup = try subnetGroup(group, in: state).id }
+        try change(&cluster, input)
+        let record = cluster
+        return try await update { state in
+            var record = record
+            guard state.clusters[id] == nil else {
+                throw fault("DBClusterAlreadyExistsFault", "DB Cluster already exists")
+            }
+            guard state.clusters.count < Self.clustersMax else {
+                throw fault("DBClusterQuotaExceededFault", "The quota of \(Self.clustersMax) DB clusters is reached.")
+            }
+            record.planeID = state.planeID(for: id, taken: state.clusters.values.map(\.planeID))
+            state.clusters[id] = record
+            return ["DBCluster": describe(record, state)]
+        }
+    }
+
+    private static func masterUsername(_ input: Input, _ engine: EngineKind) throws(AWSError) -> String {
+        let name = try input.required("MasterUsername")
+        let lengthMax = engine == .postgres ? 63 : 16
+        let isValid =
+            name.utf8.count <= lengthMax && name.first.map { $0.isASCII && $0.isLetter } == true
+            && name.utf8.allSatisfy { $0 == 95 || Character(UnicodeScalar($0)).isLetter || (48...57).contains($0) }
+            && name.allSatisfy(\.isASCII)
+        guard isValid else {
+            throw .invalidValue(
+                "MasterUsername \(name.prefix(100)) is not valid: a letter first, then letters, digits and underscores, at most \(lengthMax)."
+            )
+        }
+        let names = ["rdsadmin", "root", "mysql", "mariadb.sys", "borealis"]
+        let reserved = names + (engine == .postgres ? ["admin"] : [])
+        let isSystem = engine == .postgres && name.lowercased().hasPrefix("pg_")
+        guard !reserved.contains(name.lowercased()), !isSystem else {
+            throw .invalidValue("MasterUsername \(name) cannot be used as it is a reserved word used by the engine")
+        }
+        return name
+    }
+
+    private static func databaseName(_ input: Input, _ engine: EngineKind) throws(AWSError) -> String? {
+        guard let name = input.string("DatabaseName"), !name.isEmpty else { return nil }
+        let isValid =
+            name.utf8.count <= 64 && name.first.map { $0.isASCII && $0.isLetter } == true
+            && name.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_") }
+        guard isValid else {
+            throw .invalidValue("DatabaseName must begin with a letter and contain only alphanumeric characters.")
+        }
+        return name
+    }
+
+    private static func checkBacktrack(_ input: Input) throws(AWSError) {
+        guard let window = input.integer("BacktrackWindow"), window != 0 else { return }
+        throw .invalidCombination("BacktrackWindow is not supported by this region.")
+    }
+
+    /// What creation and modification have in common.
+    private func change(_ cluster: inout ClusterRecord, _ input: Input) throws {
+        if let port = try input.integer("Port", in: 1150...65535) { cluster.port = port }
+        if let days = try input.integer("BackupRetentionPeriod", in: 1...35) { cluster.backupRetentionDays = days }
+        if let window = try input.window("PreferredBackupWindow", isWeekly: false) { cluster.backupWindow = window }
+        if let window = try input.window("PreferredMaintenanceWindow", isWeekly: true) {
+            cluster.maintenanceWindow = window
+        }
+        if let type = input.string("StorageType") {
+            guard ["aurora", "aurora-iopt1"].contains(type) else {
+                throw fault(
+                    "StorageTypeNotSupportedFault",
+                    "The storage type \(type) is not supported; use aurora or aurora-iopt1.")
+            }
+            cluster.storageType = type
+        }
+        if input.boolean("StorageEncrypted") == false {
+            throw AWSError.invalidCombination("Every volume of this region is encrypted; leave StorageEncrypted out.")
+        }
+        if input.has("KmsKeyId") {
+            throw fault("KMSKeyNotAccessibleFault", "This region has no key service yet; leave KmsKeyId out.")
+        }
+        if let group = input.string("DBClusterParameterGroupName") {
+            guard let found = state.parameterGroup(.cluster, group, offers) else {
+                // Operations on clusters have a code of their own for it.
+                throw fault("DBClusterParameterGroupNotFoundFault", "DBClusterParameterGroup not found: \(group)")
+            }
+            guard found.family == cluster.family else {
+                throw AWSError.invalidCombination(
+                    "The parameter group \(found.name) with DBParameterGroupFamily \(found.family) cannot be used for this "
+                        + "cluster. Use a group with DBParameterGroupFamily \(cluster.family).")
+            }
+            cluster.parameterGroup = found.name
+        }
+        if let groups = input.strings("VpcSecurityGroupIds") { cluster.securityGroups = groups }
+        if let flag = input.boolean("DeletionProtection") { cluster.isDeletionProtected = flag }
+        if let flag = input.boolean("CopyTagsToSnapshot") { cluster.copiesTagsToSnapshots = flag }
+        if let flag = input.boolean("AutoMinorVersionUpgrade") { cluster.upgradesMinorVersions = flag }
+        if let types = input.strings("EnableCloudwatchLogsExports") { cluster.logExports = try checked(types, cluster) }
+        if let change = input.structure("CloudwatchLogsExportConfiguration") {
+            let enabled = try checked(change.strings("EnableLogTypes") ?? [], cluster)
+            let disabled = Set(try checked(change.strings("DisableLogTypes") ?? [], cluster))
+            cluster.logExports = Set(cluster.logExports).subtracting(disabled).union(enabled).sorted()
+        }
+    }
+
+    private func checked(_ types: [String], _ cluster: ClusterRecord) throws -> [String] {
+        for type in types where !cluster.engine.logTypes.contains(type) {
+            throw AWSError.invalidCombination(
+                "You cannot use the log type '\(type)' with engine \(cluster.engine.awsName).")
+        }
+        return types
+    }
+
+    // MARK: - Describe
+
+    private func describeClusters(_ input: Input) throws -> AWSValue {
+        let state = state
+        var clusters = Array(state.clusters.values)
+        if let name = input.string("DBClusterIdentifier"), !name.isEmpty {
+            clusters = [try cluster(name, in: state)]
+        }
+        let filters = try Filters<ClusterRecord>(
+            input,
+            [
+                "db-cluster-id": { [$0.id, account.arn("cluster", $0.id)] },
+                "db-cluster-resource-id": { [$0.resourceID] },
+                "engine": { [$0.engine.awsName] },
+                "clone-group-id": { [$0.resourceID] },
+                "domain": { _ in [] },
+            ])
+        clusters = clusters.filter(filters.admits).sorted { $0.id < $1.id }
+        return try Page(input).answer(clusters, as: "DBClusters", key: \.id) { describe($0, state) }
+    }
+
+    func describe(_ cluster: ClusterRecord, _ state: DesiredState) -> AWSValue {
+        let members = state.members(of: cluster.id)
+        var fields: [String: AWSValue] = [
+            "AllocatedStorage": 1, "AvailabilityZones": AWSValue(account.zones),
+            "BackupRetentionPeriod": .integer(Int64(cluster.backupRetentionDays)),
+            "DBClusterIdentifier": .string(cluster.id), "DBClusterParameterGroup": .string(cluster.parameterGroup),
+            "DBSubnetGroup": .string(cluster.subnetGroup), "Status": .string(cluster.status.rawValue),
+            "MultiAZ": .boolean(members.count > 1), "Engine": .string(cluster.engine.awsName),
+            "EngineVersion": .string(cluster.engineVersion), "Port": .integer(Int64(cluster.port)),
+            "MasterUsername": .string(cluster.masterUsername), "PreferredBackupWindow": .string(cluster.backupWindow),
+            "PreferredMaintenanceWindow": .string(cluster.maintenanceWindow), "ReadReplicaIdentifiers": [],
+            "DBClusterMembers": .list(members.map { member($0, cluster, state) }),
+            "VpcSecurityGroups": securityGroups(cluster), "StorageEncrypted": true,
+            "StorageEncryptionType": "sse-rds", "DbClusterResourceId": .string(cluster.resourceID),
+            "DBClusterArn": .string(account.arn("cluster", cluster.id)), "AssociatedRoles": [],
+            "IAMDatabaseAuthenticationEnabled": false, "ClusterCreateTime": .timestamp(cluster.created),
+            "EnabledCloudwatchLogsExports": AWSValue(cluster.logExports), "EngineMode": "provisioned",
+            "StorageType": .string(cluster.storageType), "DeletionProtection": .boolean(cluster.isDeletionProtected),
+            "HttpEndpointEnabled": false, "ActivityStreamStatus": "stopped",
+            "CopyTagsToSnapshot": .boolean(cluster.copiesTagsToSnapshots), "CrossAccountClone": false,
+            "DomainMemberships": [], "TagList": Self.tagList(cluster.tags), "NetworkType": "IPV4",
+            "AutoMinorVersionUpgrade": .boolean(cluster.upgradesMinorVersions),
+        ]
+        if !cluster.host.isEmpty {
+            // Without a reader, the reader endpoint is the writer.
+            fields["Endpoint"] = .string(cluster.host)
+            fields["ReaderEndpoint"] = .string(cluster.host)
+        }
+        if let name = cluster.databaseName { fields["DatabaseName"] = .string(name) }
+        if let moment = cluster.automaticRestart { fields["AutomaticRestartTime"] = .timestamp(moment) }
+        if cluster.status == .resettingMasterCredentials {
+            fields["PendingModifiedValues"] = ["MasterUserPassword": "****"]
+        }
+        return .structure(fields)
+    }
+
+    private func member(_ instance: InstanceRecord, _ cluster: ClusterRecord, _ state: DesiredState) -> AWSValue {
+        [
+            "DBInstanceIdentifier": .string(instance.id), "IsClusterWriter": true,
+            "DBClusterParameterGroupStatus": .string(InstanceSettings(instance, cluster, state).clusterStatus),
+            "PromotionTier": .integer(Int64(instance.promotionTier)),
+        ]
+    }
+
+    func securityGroups(_ cluster: ClusterRecord) -> AWSValue {
+        .list(cluster.securityGroups.map { ["VpcSecurityGroupId": .string($0), "Status": "active"] })
+    }
+
+    // MARK: - Modify
+
+    private func modifyCluster(_ input: Input) async throws -> AWSValue {
+        let name = try input.required("DBClusterIdentifier")
+        try input.refuse(Self.unsupported)
+        try Self.checkBacktrack(input)
+        return try await update { state in
+            var record = try cluster(name, in: state)
+            let old = record
+            guard record.status == .available else {
+                throw fault(
+                    "InvalidDBClusterStateFault",
+                    "DB cluster \(record.id) is not in available state: it is \(record.status.rawValue).")
+            }
+            if let port = input.integer("Port"), port != record.port {
+                throw AWSError.invalidCombination("The port of a cluster is fixed when it is made in this region.")
+            }
+            if let version = input.string("EngineVersion"), version != record.engineVersion {
+                _ = try offer(record.engine.awsName, version: version)
+            }
+            try change(&record, input)
+            if let password = input.string("MasterUserPassword") {
+                try Input.checkPassword(password, record.engine)
+                record.password = try secrets.seal(password, context: record.resourceID)
+                record.status = .resettingMasterCredentials
+            }
+            if input.has("NewDBClusterIdentifier") {
+                try rename(&record, to: input.identifier("NewDBClusterIdentifier"), in: &state)
+            }
+            if record != old && record.status == .available { record.status = .modifying }
+            state.clusters[record.id] = record
+            return ["DBCluster": describe(record, state)]
+        }
+    }
+
+    private func rename(_ record: inout ClusterRecord, to id: String, in state: inout DesiredState) throws {
+        guard id != record.id else { return }
+        guard state.clusters[id] == nil else {
+            throw fault("DBClusterAlreadyExistsFault", "DB Cluster already exists")
+        }
+        let old = record.id
+        for member in state.members(of: old) { state.instances[member.id]?.cluster = id }
+        state.clusters[old] = nil
+        record.id = id
+        state.note(.clusterRenamed(from: old, to: id), cluster: record, account: account, now: .now)
+    }
+
+    // MARK: - Delete, stop, start
+
+    private func deleteCluster(_ input: Input) async throws -> AWSValue {
+        let name = try input.required("DBClusterIdentifier")
+        return try await update { state in
+            var record = try cluster(name, in: state)
+            guard record.status != .deleting else {
+                throw fault("InvalidDBClusterStateFault", "Cluster \(record.id) is already being deleted.")
+            }
+            guard !record.isDeletionProtected else {
+                throw AWSError.invalidCombination(
+                    "Cannot delete protected Cluster, please disable deletion protection and try again.")
+            }
+            if input.string("FinalDBSnapshotIdentifier") != nil {
+                throw AWSError.invalidCombination(
+                    input.boolean("SkipFinalSnapshot") == true
+                        ? "FinalDBSnapshotIdentifier cannot be specified when skipping final snapshot creation."
+                        : "This region cannot make snapshots yet: use SkipFinalSnapshot, and nothing of the cluster is kept."
+                )
+            }
+            guard input.boolean("SkipFinalSnapshot") == true else {
+                throw AWSError.invalidCombination(
+                    "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified.")
+            }
+            let members = state.members(of: record.id)
+            guard members.allSatisfy({ $0.status == .deleting }) else {
+                throw fault(
+                    "InvalidDBClusterStateFault",
+                    "Cluster cannot be deleted, it still contains DB instances in non-deleting state.")
+            }
+            record.status = .deleting
+            state.clusters[record.id] = record
+            return ["DBCluster": describe(record, state)]
+        }
+    }
+
+    private func stopCluster(_ input: Input) async throws -> AWSValue {
+        try await turn(input, from: .available, to: .stopping) { state, id in
+            let members = state.members(of: id)
+            guard !members.isEmpty, members.allSatisfy({ $0.status == .available }) else {
+                throw fault(
+                    "InvalidDBInstanceStateFault",
+                    "Every instance of DbCluster \(id) has to be available, and there has to be one.")
+            }
+            for member in members {
+                state.instances[member.id]?.status = .stopping
+                state.instances[member.id]?.generation += 1
+            }
+        }
+    }
+
+    private func startCluster(_ input: Input) async throws -> AWSValue {
+        try await turn(input, from: .stopped, to: .starting) { state, id in state.start(membersOf: id) }
+    }
+
+    private func turn(
+        _ input: Input, from old: ResourceStatus, to new: ResourceStatus,
+        _ members: @Sendable (inout DesiredState, String) throws -> Void
+    ) async throws -> AWSValue {
+        let name = try input.required("DBClusterIdentifier")
+        return try await withoutActuallyEscaping(members) { members in
+            try await update { state in
+                var record = try cluster(name, in: state)
+                guard record.status == old else {
+                    throw fault("InvalidDBClusterStateFault", "DbCluster \(record.id) is not in \(old.rawValue) state.")
+                }
+                try members(&state, record.id)
+                record.status = new
+                state.clusters[record.id] = record
+                return ["DBCluster": describe(record, state)]
+            }
+        }
+    }
+}

@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import AWSProtocol
+internal import Engines
+internal import Foundation
+package import Logging
+
+/// Drives what runs to what was asked for.
+///
+/// A pass looks at what there is, takes the next step of everything that is not settled, and notes what was reached. Every
+/// step can be repeated, and a step's success is noted only after it, so a control plane that dies anywhere goes on where
+/// it was: at worst it takes one step twice. No step waits for an engine; the next pass looks again.
+package actor Reconciler {
+    private static let busyInterval: Duration = .milliseconds(50)
+    /// Without anything to do, what runs is looked at this often.
+    private static let idleInterval: Duration = .seconds(5)
+    /// An engine that keeps ending for this long has parameters that it does not take.
+    private static let failingSecondsMax: Int64 = 20
+    private static let stoppedSecondsMax: Int64 = 7 * 86400
+
+    private let keeper: StateKeeper
+    private let plane: any DataPlane
+    private let offers: [EngineOffer]
+    private let secrets: SecretBox
+    private let account: Account
+    private let crash: CrashPoint
+    private let logger: Logger
+    private var failingSince: [String: Timestamp] = [:]
+    private var catalogsFailed: Set<String> = []
+
+    package init(
+        keeper: StateKeeper, plane: any DataPlane, offers: [EngineOffer], secrets: SecretBox, account: Account,
+        crash: CrashPoint, logger: Logger
+    ) {
+        self.keeper = keeper
+        self.plane = plane
+        self.offers = offers
+        self.secrets = secrets
+        self.account = account
+        self.crash = crash
+        self.logger = logger
+    }
+
+    /// Until the task is cancelled.
+    package func run() async {
+        while !Task.isCancelled {
+            let seen = keeper.version
+            do { try await pass() } catch {
+                logger.warning("the region does not answer the control plane", metadata: ["error": "\(error)"])
+            }
+            let end = ContinuousClock.now + Self.idleInterval
+            repeat {
+                try? await Task.sleep(for: Self.busyInterval)
+            } while !Task.isCancelled && !isBusy && keeper.version == seen && ContinuousClock.now < end
+        }
+    }
+
+    /// Whether something is under way.
+    private var isBusy: Bool {
+        let state = keeper.state
+        return state.clusters.values.contains { !$0.status.isSettled }
+            || state.instances.values.contains { !$0.status.isSettled && $0.status != .incompatibleParameters }
+    }
+
+    private func pass() async throws {
+        let observed = try await plane.observe()
+        try await adopt(observed)
+        let now = Timestamp.now
+        for cluster in keeper.state.clusters.values.sorted(by: { $0.id < $1.id }) {
+            await attempt("cluster", cluster.id) { try await self.step(cluster, observed) }
+        }
+        for instance in keeper.state.instances.values.sorted(by: { $0.id < $1.id }) {
+            await attempt("instance", instance.id) { try await self.step(instance, observed) }
+        }
+        if keeper.state.events.values.contains(where: { $0.date.seconds < now.seconds - DesiredState.eventSeconds }) {
+            try await keeper.update { $0.dropOldEvents(now: now) }
+        }
+    }
+
+    private func attempt(_ kind: String, _ id: String, _ body: () async throws -> Void) async {
+        do { try await body() } catch {
+            logger.warning(
+                "a step towards the desired state failed; it is tried again",
+                metadata: ["kind": "\(kind)", "id": "\(id)", "error": "\(error)"])
+        }
+    }
+
+    // MARK: - What was there before
+
+    /// Makes records of clusters that the region runs without having been asked for here: those of `borealis up`.
+    private func adopt(_ observed: [ObservedCluster]) async throws {
+        let known = Set(keeper.state.clusters.values.map(\.planeID))
+        for found in observed where !known.contains(found.id) {
+            guard let offer = offers.first(where: { $0.kind == found.engine }) else { continue }
+            let account = account
+            let records = Self.records(of: found, offer, account)
+            try await keeper.update { state in
+                guard state.clusters[records.0.id] == nil else { return }
+                state.clusters[records.0.id] = records.0
+                for instance in records.1 { state.instances[instance.id] = instance }
+            }
+        }
+    }
+
+    private static func records(
+        of found: ObservedCluster, _ offer: EngineOffer, _ account: Account
+    ) -> (ClusterRecord, [InstanceRecord]) {
+        var cluster = ClusterRecord(id: found.id, planeID: found.id, offer: offer, port: found.port, account: account)
+        cluster.host = found.host
+        cluster.masterUsername = found.masterUsername
+        cluster.status = .available
+        cluster.isDatabaseMade = true
+        let instances = found.instanceIDs.map { id in
+            var instance = InstanceRecord(
+                id: id, planeID: id, cluster: found.id, instanceClass: "db.t4g.medium", offer: offer, account: account)
+            instance.generation = 0
+            instance.status = found.writer?.isAvailable == true ? .available : .creating
+            instance.applied = InstanceRecord.Applied(
+                settings: [:], clusterGroup: cluster.parameterGroup, instanceGroup: instance.parameterGroup)
+            return instance
+        }
+        return (cluster, instances)
+    }
+
+    // MARK: - Clusters
+
+    private func step(_ cluster: ClusterRecord, _ observed: [ObservedCluster]) async throws {
+        let members = keeper.state.members(of: cluster.id)
+        switch cluster.status {
+        case .creating: try await create(cluster)
+        case .deleting where members.isEmpty:
+            try await plane.removeCluster(cluster.planeID)
+            crash.pass("cluster-removed")
+            let account = account
+            try await keeper.update { state in
+                guard state.clusters.removeValue(forKey: cluster.id) != nil else { return }
+                state.note(.clusterDeleted, cluster: cluster, account: account, now: .now)
+            }
+        case .stopping where members.allSatisfy { $0.status == .stopped }:
+            try await settle(cluster, .stopped, .clusterStopped) {
+                $0.automaticRestart = Timestamp(seconds: Timestamp.now.seconds + Self.stoppedSecondsMax)
+            }
+        case .starting where members.allSatisfy { $0.status == .available }:
+            try await settle(cluster, .available, .clusterStarted) { $0.automaticRestart = nil }
+        case .stopped where (cluster.automaticRestart ?? .now) < .now:
+            try await settle(cluster, .starting, .clusterStartedByItself) { _ in }
+            try await keeper.update { $0.start(membersOf: cluster.id) }
+        case .resettingMasterCredentials: try await resetPassword(of: cluster, observed)
+        case .modifying: try await settle(cluster, .available, nil) { _ in }
+        case .available, .stopped, .deleting, .stopping, .starting, .rebooting, .renaming, .incompatibleParameters:
+            break
+        }
+    }
+
+    private func create(_ cluster: ClusterRecord) async throws {
+        guard let sealed = cluster.password else {
+            throw ControlError("the record of \(cluster.id) lacks a password", remedy: "delete the cluster")
+        }
+        let wish = ClusterWish(
+            id: cluster.planeID, engine: cluster.engine, port: cluster.port, masterUsername: cluster.masterUsername,
+            password: try secrets.open(sealed, context: cluster.resourceID))
+        let host = try await plane.ensureCluster(wish)
+        crash.pass("cluster-known")
+        try await settle(cluster, .available, .clusterCreated) {
+            $0.host = host
+            $0.password = nil
+        }
+    }
+
+    private func settle(
+        _ cluster: ClusterRecord, _ status: ResourceStatus, _ event: EventKind?,
+        _ change: @Sendable (inout ClusterRecord) -> Void
+    ) async throws {
+        let account = account
+        try await withoutActuallyEscaping(change) { change in
+            try await keeper.update { state in
+                // A request may have come in between: it decides.
+                guard var record = state.clusters[cluster.id], record.status == cluster.status else { return }
+                record.status = status
+                change(&record)
+                state.clusters[cluster.id] = record
+                if let event { state.note(event, cluster: record, account: account, now: .now) }
+            }
+        }
+    }
+
+    private func resetPassword(of cluster: ClusterRecord, _ observed: [ObservedCluster]) async throws {
+        guard let sealed = cluster.password else { return try await settle(cluster, .available, nil) { _ in } }
+        guard let session = session(cluster, observed) else { return }
+        let password = try secrets.open(sealed, context: cluster.resourceID)
+        let user = cluster.masterUsername
+        try await Blocking.run {
+            if !session.accepts(password: password) { try session.setPassword(password, of: user) }
+        }
+        crash.pass("password-set")
+        try await plane.setPassword(password, of: cluster.planeID)
+        crash.pass("password-noted")
+        try await settle(cluster, .available, .credentialsReset) { $0.password = nil }
+    }
+
+    private func session(_ cluster: ClusterRecord, _ observed: [ObservedCluster]) -> EngineSession? {
+        guard let writer = observed.first(where: { $0.id == cluster.planeID })?.writer, writer.isAvailable,
+            let offer = offers.first(where: { $0.kind == cluster.engine })
+        else { return nil }
+        return EngineSession(kind: cluster.engine, binaries: offer.binaries, url: writer.url)
+    }
+
+    // MARK: - Instances
+
+    private func step(_ instance: InstanceRecord, _ observed: [ObservedCluster]) async throws {
+        // The cluster's step may just have changed it, and the instance's record with it.
+        guard let instance = keeper.state.instances[instance.id], let cluster = keeper.state.clusters[instance.cluster]
+        else { return }
+        let found = observed.first { $0.id == cluster.planeID }
+        switch instance.status {
+        case .creating, .rebooting, .modifying, .starting:
+            guard cluster.status != .creating else { return }
+            try await bringUp(instance, cluster, found)
+        case .available: try await keepInSync(instance, cluster, found)
+        case .stopping:
+            try await plane.ensureInstance(wish(instance, cluster, isRunning: false))
+            crash.pass("instance-stopped")
+            guard let found, found.writer?.id != instance.planeID else { return }
+            try await settle(instance, .stopped, .instanceStopped) { _ in }
+        case .deleting:
+            try await plane.removeInstance(instance.planeID)
+            crash.pass("instance-removed")
+            guard found?.instanceIDs.contains(instance.planeID) != true else { return }
+            let account = account
+            try await keeper.update { state in
+                guard state.instances.removeValue(forKey: instance.id) != nil else { return }
+                state.note(.instanceDeleted, instance: instance, account: account, now: .now)
+            }
+        case .incompatibleParameters, .stopped, .renaming, .resettingMasterCredentials: break
+        }
+    }
+
+    private func wish(_ instance: InstanceRecord, _ cluster: ClusterRecord, isRunning: Bool) -> InstanceWish {
+        InstanceWish(
+            id: instance.planeID, cluster: cluster.planeID, isRunning: isRunning, generation: instance.generation,
+            settings: InstanceSettings(instance, cluster, keeper.state).wanted)
+    }
+
+    private func bringUp(_ instance: InstanceRecord, _ cluster: ClusterRecord, _ found: ObservedCluster?) async throws {
+        let wish = wish(instance, cluster, isRunning: true)
+        try await plane.ensureInstance(wish)
+        crash.pass("instance-wanted")
+        guard let writer = found?.writer, writer.id == instance.planeID, writer.generation == instance.generation,
+            writer.isAvailable, let found
+        else { return try await judgeFailure(of: instance, found?.writer) }
+        failingSince[instance.id] = nil
+        guard let session = session(cluster, [found]) else { return }
+        try await learnCatalog(cluster, session)
+        if let name = cluster.databaseName, !cluster.isDatabaseMade {
+            try await Blocking.run { try session.ensureDatabase(name) }
+            crash.pass("database-made")
+            try await keeper.update { $0.clusters[cluster.id]?.isDatabaseMade = true }
+        }
+        crash.pass("instance-available")
+        let event: EventKind =
+            switch instance.status {
+            case .creating: .instanceCreated
+            case .rebooting: .instanceRestarted
+            case .starting: .instanceStarted
+            default: .classChanged
+            }
+        try await settle(instance, .available, event) {
+            $0.applied = InstanceRecord.Applied(
+                settings: wish.settings, clusterGroup: cluster.parameterGroup, instanceGroup: instance.parameterGroup)
+        }
+    }
+
+    /// An engine that ends again and again since it was given new settings does not like them.
+    private func judgeFailure(of instance: InstanceRecord, _ writer: ObservedCluster.Instance?) async throws {
+        guard let writer, writer.id == instance.planeID, writer.generation == instance.generation,
+            let reason = writer.reason, reason.contains("engine ended")
+        else {
+            failingSince[instance.id] = nil
+            return
+        }
+        let since = failingSince[instance.id] ?? .now
+        failingSince[instance.id] = since
+        guard Timestamp.now.seconds - since.seconds > Self.failingSecondsMax else { return }
+        try await settle(instance, .incompatibleParameters, .incompatibleParameters(reason)) { _ in }
+    }
+
+    /// Gives a running engine the changes that it can take without a restart.
+    private func keepInSync(
+        _ instance: InstanceRecord, _ cluster: ClusterRecord, _ found: ObservedCluster?
+    ) async throws {
+        guard let found, let session = session(cluster, [found]), found.writer?.id == instance.planeID else { return }
+        try await learnCatalog(cluster, session)
+        let settings = InstanceSettings(instance, cluster, keeper.state)
+        guard !settings.changesNow.isEmpty, let applied = instance.applied else { return }
+        var next = applied.settings
+        for name in settings.changesNow.keys { next[name] = settings.wanted[name] }
+        let given = next
+        try await plane.configureInstance(instance.planeID, settings: given)
+        crash.pass("instance-configured")
+        try await Blocking.run { try session.setGlobals(settings.changesNow) }
+        try await settle(instance, .available, nil) { $0.applied?.settings = given }
+    }
+
+    /// Asks an engine once what can be set; what it says is kept.
+    private func learnCatalog(_ cluster: ClusterRecord, _ session: EngineSession) async throws {
+        guard let offer = offers.first(where: { $0.kind == cluster.engine }),
+            keeper.state.catalogs[offer.family]?.engineVersion != offer.version,
+            !catalogsFailed.contains(offer.family)
+        else { return }
+        // What is not known is tried again at the next start, not twenty times a second.
+        catalogsFailed.insert(offer.family)
+        let catalog = try await Blocking.run { try session.parameterCatalog(of: offer) }
+        try await keeper.update { $0.catalogs[offer.family] = catalog }
+        catalogsFailed.remove(offer.family)
+    }
+
+    private func settle(
+        _ instance: InstanceRecord, _ status: ResourceStatus, _ event: EventKind?,
+        _ change: @Sendable (inout InstanceRecord) -> Void
+    ) async throws {
+        let account = account
+        try await withoutActuallyEscaping(change) { change in
+            try await keeper.update { state in
+                guard var record = state.instances[instance.id], record.status == instance.status,
+                    record.generation == instance.generation
+                else { return }
+                record.status = status
+                change(&record)
+                state.instances[instance.id] = record
+                if let event { state.note(event, instance: record, account: account, now: .now) }
+            }
+        }
+    }
+}
+
+extension DesiredState {
+    mutating func start(membersOf cluster: String) {
+        for member in members(of: cluster) where member.status == .stopped {
+            instances[member.id]?.status = .starting
+            instances[member.id]?.generation += 1
+        }
+    }
+}
+
+/// Runs what blocks away from the threads that serve tasks.
+enum Blocking {
+    static func run<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+        try await withCheckedThrowingContinuation { continuation in
+            DispatchQueue.global().async { continuation.resume(with: Swift.Result { try body() }) }
+        }
+    }
+}
+
+extension Timestamp {
+    static var now: Timestamp { Timestamp(milliseconds: Int64(Date().timeIntervalSince1970 * 1000)) }
+}

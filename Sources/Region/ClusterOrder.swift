@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Engines
+
+/// What the control plane wants of a cluster or an instance. Every order can be repeated with the same effect.
+package struct ClusterOrder: Codable, Sendable {
+    package enum Action: String, Codable, Sendable {
+        /// `engine`, `port`, `superuser`, `password`; answered with the host.
+        case ensureCluster
+        case removeCluster
+        /// `password`: the engine has it already.
+        case setPassword
+        /// `instance`, `isRunning`, `generation`, `settings`.
+        case ensureInstance
+        /// `instance`
+        case removeInstance
+        /// `instance`, `settings`: for the running engine and its next start.
+        case configureInstance
+    }
+
+    package var action: Action
+    package var cluster: String?
+    package var instance: String?
+    package var engine: EngineKind?
+    package var port: Int?
+    package var superuser: String?
+    package var password: String?
+    package var isRunning: Bool?
+    package var generation: Int?
+    package var settings: [String: String]?
+
+    package init(_ action: Action, cluster: String? = nil, instance: String? = nil) {
+        self.action = action
+        self.cluster = cluster
+        self.instance = instance
+    }
+}
+
+/// What a process takes on while it runs.
+package struct Adoption: Codable, Sendable {
+    package var key: RoleConfiguration.Key
+    package var instance: RoleConfiguration.Instance?
+}

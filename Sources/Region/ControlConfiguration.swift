@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Engines
+internal import Foundation
+internal import Keyring
+
+/// The settings of the control plane's process, written by the supervisor.
+package struct ControlConfiguration: Codable, Sendable {
+    package static let role = "control"
+    package static let defaultPort = 4566
+
+    package struct Engine: Codable, Sendable {
+        package var kind: EngineKind
+        /// The directory of its programs.
+        package var binaries: String
+    }
+
+    package var host: String
+    package var port: Int
+    package var engines: [Engine]
+    /// The supervisor's admin socket.
+    package var regionSocket: String
+    /// The desired state.
+    package var store: String
+    /// The access keys, for this process and for `borealis env`.
+    package var accessKeys: String
+    package var instances: String
+    package var lock: String
+    package var failureFile: String
+    package var logLevel: String
+
+    package static func load(_ path: String) throws -> ControlConfiguration {
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw RegionError("cannot read the configuration \(path)", remedy: "check the path and its mode")
+        }
+        do { return try JSONDecoder().decode(ControlConfiguration.self, from: data) } catch let error as DecodingError {
+            throw RegionError("the configuration \(path) is not valid: \(error.readable)", remedy: "correct it")
+        }
+    }
+}
+
+extension DataDirectory {
+    package var accessKeys: String { "\(path)/keys/access.json" }
+    package var controlLock: String { "\(run)/\(ControlConfiguration.role).lock" }
+    package var controlStore: String { "\(path)/control.sqlite" }
+}
+
+extension RegionSetup {
+    private static let portSetting = "apiPort"
+
+    /// Chooses the API's port and writes the settings of its process; nil when the region is to have no API.
+    func prepareControl() throws -> ControlConfiguration? {
+        guard options.api else { return nil }
+        let configuration = ControlConfiguration(
+            host: RegionDefaults.host, port: try apiPort(),
+            engines: engines.sorted { $0.key.rawValue < $1.key.rawValue }.map {
+                ControlConfiguration.Engine(kind: $0.key, binaries: $0.value.binaries)
+            },
+            regionSocket: directory.regionSocket, store: directory.controlStore, accessKeys: directory.accessKeys,
+            instances: "\(directory.path)/instances", lock: directory.controlLock,
+            failureFile: directory.failure(ControlConfiguration.role), logLevel: options.logLevel ?? "info")
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        try PrivateFile.write(
+            try encoder.encode(configuration), to: directory.configuration(ControlConfiguration.role))
+        return configuration
+    }
+
+    /// What was asked for has to be free; the remembered port and the default give way to another that is.
+    private func apiPort() throws -> Int {
+        if let wanted = options.apiPort {
+            guard Ports.isFree(wanted) else {
+                throw RegionError("port \(wanted) is in use", remedy: "choose another with --api-port, or --no-api")
+            }
+            try metadata.set(Self.portSetting, to: "\(wanted)")
+            return wanted
+        }
+        let remembered = try metadata.setting(Self.portSetting).flatMap { Int($0) }
+        let taken = Set(try metadata.nodes().map(\.port) + clusters().map(\.port))
+        for port in [remembered, ControlConfiguration.defaultPort] {
+            if let port, !taken.contains(port), Ports.isFree(port) {
+                try metadata.set(Self.portSetting, to: "\(port)")
+                return port
+            }
+        }
+        let port = try Ports.choose(except: taken)
+        try metadata.set(Self.portSetting, to: "\(port)")
+        return port
+    }
+}

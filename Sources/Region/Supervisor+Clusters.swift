@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Engines
+internal import Foundation
+internal import Logging
+internal import VolumeModel
+
+extension Supervisor {
+    /// Carries out an order of the control plane: first in the metadata, which the next start goes by, then in the processes.
+    ///
+    /// Nothing here waits for an engine; the status tells what has become of it. Returns the cluster's host.
+    func perform(_ order: ClusterOrder) throws -> String? {
+        switch order.action {
+        case .ensureCluster: return try ensureCluster(order)
+        case .removeCluster: try removeCluster(try named(order.cluster))
+        case .setPassword: try setPassword(order)
+        case .ensureInstance: try ensureInstance(order)
+        case .removeInstance: try removeInstance(try named(order.instance))
+        case .configureInstance: try configure(order)
+        }
+        return nil
+    }
+
+    private func named(_ text: String?) throws -> String {
+        guard let text, !text.isEmpty else {
+            throw RegionError("the order names nothing", remedy: "use the same borealis on both sides")
+        }
+        return text
+    }
+
+    // MARK: - Clusters
+
+    private func ensureCluster(_ order: ClusterOrder) throws -> String {
+        let id = try named(order.cluster)
+        if let known = try setup.metadata.clusters().first(where: { $0.id == id }) { return known.host }
+        guard let engine = order.engine, let port = order.port, let superuser = order.superuser,
+            let password = order.password
+        else { throw RegionError("the order for \(id) is not complete", remedy: "use the same borealis on both sides") }
+        guard setup.engines[engine] != nil else {
+            throw RegionError("\(engine.title) is not installed", remedy: "run `apt-get install \(engine.package)`")
+        }
+        let cluster = try setup.createManagedCluster(
+            id, engine, port: port, superuser: superuser, password: password)
+        try setup.saveRoles()
+        return cluster.host
+    }
+
+    private func removeCluster(_ id: String) throws {
+        guard let cluster = try setup.metadata.clusters().first(where: { $0.id == id }) else { return }
+        guard try !setup.metadata.instances().contains(where: { $0.cluster == id }) else {
+            throw RegionError("the cluster \(id) still has instances", remedy: "remove them first")
+        }
+        if !cluster.isManaged { try setup.metadata.set(RegionSetup.removedSetting, to: id) }
+        try setup.metadata.removeCluster(id)
+        try setup.saveRoles()
+    }
+
+    private func setPassword(_ order: ClusterOrder) throws {
+        let id = try named(order.cluster)
+        guard let password = order.password else { throw RegionError("the order has no password", remedy: "give one") }
+        try setup.setPassword(password, of: id)
+        try setup.saveRoles()
+        for instance in try setup.metadata.instances() where instance.cluster == id && instance.isRunning {
+            try adopt(instance)
+        }
+    }
+
+    // MARK: - Instances
+
+    private func ensureInstance(_ order: ClusterOrder) throws {
+        let id = try named(order.instance)
+        let cluster = try named(order.cluster)
+        var record =
+            try setup.metadata.instances().first { $0.id == id } ?? InstanceRecord(id: id, cluster: cluster)
+        let before = record
+        record.isRunning = order.isRunning ?? true
+        record.generation = max(record.generation, order.generation ?? 0)
+        record.settings = order.settings ?? record.settings
+        let isKnown = try setup.metadata.instances().contains { $0.id == id }
+        if !isKnown || record != before {
+            if !isKnown { try setup.checkNewInstance(record) }
+            try setup.metadata.save(record)
+            try setup.saveRoles()
+        }
+        if record.isRunning { try adopt(record) } else { try release(id) }
+    }
+
+    private func removeInstance(_ id: String) throws {
+        guard let record = try setup.metadata.instances().first(where: { $0.id == id }) else { return }
+        var stopped = record
+        stopped.isRunning = false
+        try setup.metadata.save(stopped)
+        try setup.saveRoles()
+        try release(id)
+        guard !instances().contains(where: { $0.id == id }),
+            setup.layout == .compact || !keepers.contains(where: { $0.role == "instance-\(id)" })
+        else { return }
+        // Its directory is a cache, a configuration and logs: the volume has all the rest.
+        try? FileManager.default.removeItem(atPath: directory.instance(id))
+        try setup.metadata.removeInstance(id)
+        try setup.saveRoles()
+    }
+
+    private func configure(_ order: ClusterOrder) throws {
+        let id = try named(order.instance)
+        guard var record = try setup.metadata.instances().first(where: { $0.id == id }) else {
+            throw RegionError("there is no instance \(id)", remedy: "see `borealis status`")
+        }
+        record.settings = order.settings ?? [:]
+        try setup.metadata.save(record)
+        try setup.saveRoles()
+        if record.isRunning { try adopt(record) }
+    }
+
+    // MARK: - Processes
+
+    /// Has an instance run by the process that the layout puts it in; the storage processes get its volume's key.
+    private func adopt(_ record: InstanceRecord) throws {
+        let settings = try setup.instance(record)
+        guard let key = try setup.volumeKey(settings.volume) else {
+            throw RegionError("the volume \(settings.volume) has no key", remedy: "restore the metadata from a backup")
+        }
+        for keeper in keepers where keeper.role.hasPrefix("storage") && keeper.pid != nil {
+            var request = AdminRequest(.adopt)
+            request.adoption = Adoption(key: key, instance: setup.layout == .compact ? settings : nil)
+            // One that does not answer reads its settings when it starts.
+            do {
+                _ = try AdminClient(path: directory.socket(keeper.role)).send(request, timeoutSeconds: 10)
+            } catch {
+                logger.info("a storage process does not take an instance", metadata: ["error": "\(error)"])
+            }
+        }
+        guard setup.layout == .zones else { return }
+        let role = "instance-\(record.id)"
+        guard let keeper = keepers.first(where: { $0.role == role }) else {
+            guard let configuration = try setup.roles().first(where: { $0.role == role }) else { return }
+            return try startProcess(configuration)
+        }
+        guard keeper.pid != nil else { return }
+        var request = AdminRequest(.adopt)
+        request.adoption = Adoption(key: key, instance: settings)
+        do { _ = try AdminClient(path: directory.socket(role)).send(request, timeoutSeconds: 10) } catch {
+            logger.info("an instance's process does not take its settings", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func release(_ id: String) throws {
+        switch setup.layout {
+        case .compact:
+            var request = AdminRequest(.release)
+            request.instance = id
+            for keeper in keepers where keeper.role.hasPrefix("storage") && keeper.pid != nil {
+                _ = try AdminClient(path: directory.socket(keeper.role)).send(request, timeoutSeconds: 10)
+            }
+        case .zones: endProcess("instance-\(id)")
+        }
+    }
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import ControlPlane
+internal import Engines
+internal import Foundation
+internal import Region
+
+/// The data plane of a region on one machine: its supervisor, behind its admin socket.
+struct LocalDataPlane: DataPlane {
+    private let client: AdminClient
+
+    init(socket: String) { client = AdminClient(path: socket) }
+
+    func observe() async throws -> [ObservedCluster] {
+        guard let report = try await send(AdminRequest(.status)).region else {
+            throw RegionError("the answer has no status", remedy: "restart the region with this borealis")
+        }
+        return report.clusters.compactMap { cluster in
+            guard let engine = EngineKind(rawValue: cluster.engine), let host = cluster.host, let port = cluster.port
+            else { return nil }
+            let writer = cluster.writer.map { writer in
+                ObservedCluster.Instance(
+                    id: writer.id, generation: writer.generation ?? 0,
+                    isAvailable: ["available", "waiting"].contains(cluster.status), url: writer.url,
+                    reason: cluster.reason)
+            }
+            return ObservedCluster(
+                id: cluster.id, engine: engine, host: host, port: port, masterUsername: cluster.superuser ?? "",
+                instanceIDs: cluster.instances ?? [], writer: writer)
+        }
+    }
+
+    func ensureCluster(_ wish: ClusterWish) async throws -> String {
+        var order = ClusterOrder(.ensureCluster, cluster: wish.id)
+        order.engine = wish.engine
+        order.port = wish.port
+        order.superuser = wish.masterUsername
+        order.password = wish.password
+        guard let host = try await perform(order).host else {
+            throw RegionError("the answer has no address", remedy: "restart the region with this borealis")
+        }
+        return host
+    }
+
+    func removeCluster(_ id: String) async throws { try await perform(ClusterOrder(.removeCluster, cluster: id)) }
+
+    func ensureInstance(_ wish: InstanceWish) async throws {
+        var order = ClusterOrder(.ensureInstance, cluster: wish.cluster, instance: wish.id)
+        order.isRunning = wish.isRunning
+        order.generation = wish.generation
+        order.settings = wish.settings
+        try await perform(order)
+    }
+
+    func removeInstance(_ id: String) async throws { try await perform(ClusterOrder(.removeInstance, instance: id)) }
+
+    func configureInstance(_ id: String, settings: [String: String]) async throws {
+        var order = ClusterOrder(.configureInstance, instance: id)
+        order.settings = settings
+        try await perform(order)
+    }
+
+    func setPassword(_ password: String, of cluster: String) async throws {
+        var order = ClusterOrder(.setPassword, cluster: cluster)
+        order.password = password
+        try await perform(order)
+    }
+
+    @discardableResult
+    private func perform(_ order: ClusterOrder) async throws -> AdminReply {
+        var request = AdminRequest(.cluster)
+        request.cluster = order
+        return try await send(request)
+    }
+
+    /// The socket blocks, so it is used away from the threads that serve tasks.
+    private func send(_ request: AdminRequest) async throws -> AdminReply {
+        try await withCheckedThrowingContinuation { continuation in
+            DispatchQueue.global().async { [client] in
+                continuation.resume(with: Result { try client.send(request, timeoutSeconds: 30) })
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One region for all tests here, with boto3 clients for it. Tests make clusters of their own and leave none."""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+import uuid
+
+import boto3
+import botocore.config
+import botocore.exceptions
+import pytest
+
+from harness.region import Region, free_port, until
+
+PASSWORD = "Aw:kward#pass%1+&='"
+FAST = {"Delay": 1, "MaxAttempts": 90}
+STEADY = botocore.config.Config(retries={"total_max_attempts": 6, "mode": "standard"})
+ONCE = botocore.config.Config(retries={"total_max_attempts": 1})
+
+
+class API:
+    """A region and how to reach it the way AWS's clients do."""
+
+    def __init__(self, region, crash_file):
+        self.region = region
+        self.crash_file = crash_file
+        self.environment = json.loads(region.command("env", "--json").stdout)
+        self.rds = self.client("rds")
+
+    def client(self, service, config=STEADY, **changes):
+        settings = {
+            "endpoint_url": self.environment["AWS_ENDPOINT_URL"],
+            "region_name": self.environment["AWS_DEFAULT_REGION"],
+            "aws_access_key_id": self.environment["AWS_ACCESS_KEY_ID"],
+            "aws_secret_access_key": self.environment["AWS_SECRET_ACCESS_KEY"], **changes}
+        return boto3.client(service, config=config, **settings)
+
+    def name(self, prefix="c"):
+        return f"{prefix}-{uuid.uuid4().hex[:8]}"
+
+    def wait(self, kind, **names):
+        self.rds.get_waiter(kind).wait(WaiterConfig=FAST, **names)
+
+    def create(self, engine="aurora-postgresql", cluster=None, wait=True, **more):
+        """A cluster and its writer; gives the cluster's name. The writer's is the same with -1."""
+        cluster = cluster or self.name()
+        self.rds.create_db_cluster(
+            DBClusterIdentifier=cluster, Engine=engine, MasterUsername="app", MasterUserPassword=PASSWORD, **more)
+        self.rds.create_db_instance(
+            DBInstanceIdentifier=f"{cluster}-1", DBClusterIdentifier=cluster, Engine=engine,
+            DBInstanceClass="db.r6g.large")
+        if wait:
+            self.wait("db_instance_available", DBInstanceIdentifier=f"{cluster}-1")
+            self.wait("db_cluster_available", DBClusterIdentifier=cluster)
+        return cluster
+
+    def cluster(self, name):
+        return self.rds.describe_db_clusters(DBClusterIdentifier=name)["DBClusters"][0]
+
+    def instance(self, name):
+        return self.rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"][0]
+
+    def delete(self, cluster):
+        for member in self.cluster(cluster)["DBClusterMembers"]:
+            self.rds.delete_db_instance(DBInstanceIdentifier=member["DBInstanceIdentifier"])
+        self.rds.delete_db_cluster(DBClusterIdentifier=cluster, SkipFinalSnapshot=True)
+        self.wait("db_cluster_deleted", DBClusterIdentifier=cluster)
+
+    def messages(self, source, kind):
+        events = self.rds.describe_events(SourceIdentifier=source, SourceType=kind)["Events"]
+        return [event["Message"] for event in events]
+
+    def crash_at(self, step):
+        """The control plane ends the next time it passes the step."""
+        self.crash_file.write_text(step)
+
+    def wait_crashed(self, step):
+        """Until it has ended there and answers again."""
+        until(f"the control plane has ended at {step}", lambda: not self.crash_file.exists(), 60)
+
+        def answers():
+            with contextlib.suppress(botocore.exceptions.EndpointConnectionError):
+                return self.rds.describe_account_attributes()
+        until("the control plane is back", answers, 60)
+
+
+@pytest.fixture(scope="session")
+def api():
+    base = pathlib.Path(tempfile.mkdtemp(prefix="bt-", dir=os.environ.get("BOREALIS_TEST_DIR", "/tmp")))
+    base.chmod(0o711)
+    region = Region(base / "r", arguments=["--api-port", free_port(), "--group-bytes", "64M"])
+    crash_file = base / "crash"
+    region.up(environment={"BOREALIS_CONTROL_CRASH": str(crash_file)})
+    api = API(region, crash_file)
+    api.wait("db_instance_available", DBInstanceIdentifier="demo-1")
+    yield api
+    region.destroy()
+    shutil.rmtree(base, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres(api):
+    """A PostgreSQL cluster that tests share and leave as it is."""
+    return api.create(DatabaseName="shop")
+
+
+@pytest.fixture(scope="session")
+def maria(api):
+    return api.create("aurora-mysql", DatabaseName="shop")
