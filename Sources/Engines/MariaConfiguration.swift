@@ -92,6 +92,9 @@ package struct MariaConfiguration: Sendable {
         Setting(
             name: "binlog_format", value: "ROW", reason: "a replica's rows are the writer's, whatever the statement"),
         Setting(
+            name: "log_bin_trust_function_creators", value: "1",
+            reason: "making a trigger would take SUPER, which nobody has; and rows are logged, not statements"),
+        Setting(
             name: "gtid_strict_mode", value: "1", reason: "positions that differ between servers are an error at once"),
         Setting(
             name: "log_slave_updates", value: "1", reason: "a replica that becomes the writer has the whole history"),
