@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import MySQLWire
 package import PostgresWire
 package import ProxyCore
 
@@ -9,6 +10,7 @@ package struct FileAuthenticator: ClientAuthenticator {
         var method: AuthenticationMethod
         var credentials: BackendCredentials
         var password: Secret?
+        var mysql: MySQLAuthenticationMethod
     }
 
     private var entries: [String: Entry] = [:]
@@ -37,7 +39,7 @@ package struct FileAuthenticator: ClientAuthenticator {
                 method: method,
                 credentials: BackendCredentials(
                     user: user.backendUser ?? user.name, password: user.backendPassword ?? user.password),
-                password: user.password)
+                password: user.password, mysql: Self.mysqlMethod(user))
         }
     }
 
@@ -45,10 +47,34 @@ package struct FileAuthenticator: ClientAuthenticator {
         entries[user]?.method ?? .refuse
     }
 
+    package func mysqlMethod(user: String, tls: Bool) -> MySQLAuthenticationMethod { entries[user]?.mysql ?? .refuse }
+
+    private static func mysqlMethod(_ user: ProxyConfiguration.User) -> MySQLAuthenticationMethod {
+        guard let password = user.password else { return user.method == .trust ? .trust : .refuse }
+        switch user.method {
+        case .trust: return .trust
+        case .cleartext: return .check { PasswordDigests.equal($0.bytes, password.bytes) }
+        case .cachingSHA2: return .password(password, plugin: MySQLScrambles.cachingSHA2)
+        case .native, nil, .md5, .scram:
+            let text = password.reveal()
+            // What SELECT PASSWORD('...') gives.
+            if text.utf8.count == 41, text.hasPrefix("*"), let digest = bytes(hex: text.dropFirst()) {
+                return .nativeDigest(digest)
+            }
+            return .password(password, plugin: user.method == .native ? MySQLScrambles.native : nil)
+        }
+    }
+
+    private static func bytes(hex: Substring) -> [UInt8]? {
+        let digits = hex.compactMap(\.hexDigitValue)
+        guard digits.count == hex.count, digits.count % 2 == 0 else { return nil }
+        return stride(from: 0, to: digits.count, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) }
+    }
+
     package func backendCredentials(user: String, database: String) -> BackendCredentials? {
         entries[user]?.credentials
     }
 
-    /// The clear password, which MySQL's challenge methods need.
+    /// The password a client logs in with, for asking another proxy in its name.
     package func password(user: String) -> Secret? { entries[user]?.password }
 }
