@@ -58,7 +58,7 @@ let package = Package(
         .target(name: "QuorumCore", dependencies: ["VolumeModel", "SegmentCore"], swiftSettings: house),
         .target(name: "LayerCore", dependencies: ["VolumeModel", "LogWire", nioCore], swiftSettings: house),
         .target(name: "NamespaceCore", dependencies: ["VolumeModel", "LogWire", nioCore], swiftSettings: house),
-        .target(name: "ProxyCore", dependencies: ["PostgresWire", "MySQLWire", nioCore], swiftSettings: house),
+        .target(name: "ProxyCore", dependencies: ["PostgresWire", "MySQLWire", crypto, nioCore], swiftSettings: house),
         // Sockets, files, processes.
         .target(
             name: "Proxy",

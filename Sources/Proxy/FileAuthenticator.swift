@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Glibc
 import MySQLWire
 package import PostgresWire
 package import ProxyCore
@@ -14,14 +15,18 @@ package struct FileAuthenticator: ClientAuthenticator {
     }
 
     private var entries: [String: Entry] = [:]
+    private let iam: ProxyConfiguration.IAM
+    private let iamUsers: Set<String>
 
-    package init(users: [ProxyConfiguration.User]) {
+    package init(users: [ProxyConfiguration.User], iam: ProxyConfiguration.IAM) {
+        self.iam = iam
+        iamUsers = Set(users.filter { $0.method == .iam }.map(\.name))
         var generator = SystemRandomNumberGenerator()
         for user in users {
             let method: AuthenticationMethod
             switch (user.method ?? (user.password == nil ? .trust : .scram), user.password) {
             case (.trust, _): method = .trust
-            case (_, nil): method = .refuse
+            case (.iam, _), (_, nil): method = .refuse
             case (.md5, let password?):
                 let text = password.reveal()
                 let isDigest = text.hasPrefix("md5") && text.utf8.count == 35
@@ -44,15 +49,34 @@ package struct FileAuthenticator: ClientAuthenticator {
     }
 
     package func method(user: String, database: String, tls: Bool) -> AuthenticationMethod {
-        entries[user]?.method ?? .refuse
+        if iamUsers.contains(user) { return tls ? .cleartext(check: tokenCheck(user)) : .refuse }
+        return entries[user]?.method ?? .refuse
     }
 
-    package func mysqlMethod(user: String, tls: Bool) -> MySQLAuthenticationMethod { entries[user]?.mysql ?? .refuse }
+    /// Tokens are for TLS connections only.
+    private func tokenCheck(_ user: String) -> @Sendable (Secret) async -> Bool {
+        let (region, keys) = (iam.region, ConfiguredKeys(keys: iam.keys))
+        return { secret in
+            do throws(IAMToken.Refusal) {
+                let token = try IAMToken(parsing: secret.reveal())
+                try await token.verify(user: user, region: region, now: Int64(time(nil)), keys: keys)
+                return true
+            } catch {
+                return false
+            }
+        }
+    }
+
+    package func mysqlMethod(user: String, tls: Bool) -> MySQLAuthenticationMethod {
+        if iamUsers.contains(user) { return tls ? .check(tokenCheck(user)) : .refuse }
+        return entries[user]?.mysql ?? .refuse
+    }
 
     private static func mysqlMethod(_ user: ProxyConfiguration.User) -> MySQLAuthenticationMethod {
         guard let password = user.password else { return user.method == .trust ? .trust : .refuse }
         switch user.method {
         case .trust: return .trust
+        case .iam: return .refuse
         case .cleartext: return .check { PasswordDigests.equal($0.bytes, password.bytes) }
         case .cachingSHA2: return .password(password, plugin: MySQLScrambles.cachingSHA2)
         case .native, nil, .md5, .scram:
@@ -77,4 +101,14 @@ package struct FileAuthenticator: ClientAuthenticator {
 
     /// The password a client logs in with, for asking another proxy in its name.
     package func password(user: String) -> Secret? { entries[user]?.password }
+}
+
+/// Access keys from the configuration file. Temporary keys are not known here: a session token is refused.
+private struct ConfiguredKeys: AccessKeyProvider {
+    let keys: [String: ProxyConfiguration.IAM.Key]
+
+    func secretKey(id: String, sessionToken: String?, user: String) async -> Secret? {
+        guard sessionToken == nil, let key = keys[id], key.users?.contains(user) ?? true else { return nil }
+        return key.secret
+    }
 }

@@ -31,7 +31,7 @@ final class GroupShared: Sendable {
     init(_ configuration: ProxyConfiguration.Group, logger: Logger) throws {
         self.configuration = configuration
         self.logger = logger
-        authenticator = FileAuthenticator(users: configuration.users)
+        authenticator = FileAuthenticator(users: configuration.users, iam: configuration.iam)
         budget = ConnectionBudget()
         if configuration.targetTLS == .disable {
             targetTLS = nil

@@ -21,6 +21,7 @@ final class LoopContext {
     private var ticks = 0
     private var repeated: RepeatedTask?
     let scramble: UInt32
+    private var loginRate: LoginRate?
 
     init(eventLoop: any EventLoop, index: Int, loopCount: Int, configuration: ProxyConfiguration, logger: Logger) {
         self.eventLoop = eventLoop
@@ -30,6 +31,15 @@ final class LoopContext {
         self.logger = logger
         scramble = UInt32.random(in: 0..<1 << 22)
         nextClient = scramble
+        loginRate = LoginRate(perSecond: configuration.loginsPerSecond)
+    }
+
+    /// Whether one more client of this address may begin to log in now.
+    func admits(_ address: SocketAddress?) -> Bool {
+        guard loginRate != nil else { return true }
+        guard loginRate?.allows(address?.ipAddress ?? "", now: Clock.now()) != true else { return true }
+        metrics.loginsThrottled += 1
+        return false
     }
 
     static let tickMilliseconds: Int64 = 50

@@ -86,6 +86,12 @@ final class MySQLClientConnection: ChannelDuplexHandler, BackendBorrower, ProxyC
 
     private func begin() {
         guard number == 0 else { return }
+        guard loop.admits(context?.channel.remoteAddress) else {
+            reject(
+                MySQLServerError(code: 1040, state: "08004", message: "Too many log-ins a second from this address"),
+                sequence: 0)
+            return
+        }
         guard let number = loop.register(self) else {
             reject(MySQLServerError(code: 1040, state: "08004", message: "Too many connections"), sequence: 0)
             return
@@ -220,6 +226,11 @@ final class MySQLClientConnection: ChannelDuplexHandler, BackendBorrower, ProxyC
             try context.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls), position: .first)
             usesTLS = true
             login?.encrypted()
+            guard let early = buffer else { return }
+            // The client's first TLS bytes came along with its wish for it.
+            buffer = nil
+            context.pipeline.fireChannelRead(early)
+            context.pipeline.fireChannelReadComplete()
         } catch {
             close()
         }

@@ -66,6 +66,10 @@ final class PostgresClientConnection: ChannelDuplexHandler, BackendBorrower, Pro
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
         loop.metrics.clientConnectionsReceived += 1
+        guard loop.admits(context.channel.remoteAddress) else {
+            reject(.fatal("53300", "too many log-ins a second from this address"))
+            return
+        }
         guard let number = loop.register(self) else {
             reject(.fatal("53300", "sorry, too many clients already"))
             return

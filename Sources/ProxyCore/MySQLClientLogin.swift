@@ -33,6 +33,8 @@ package struct MySQLClientLogin {
     package enum Action {
         case more
         case reply(ByteBuffer)
+        /// Put TLS under the connection, then call `encrypted`. Clients do not wait: what is left in the buffer is
+        /// TLS already.
         case startTLS
         /// `response` names user and database; call `begin` with the method that is due.
         case authenticate
@@ -126,7 +128,7 @@ package struct MySQLClientLogin {
         guard got == sequence else { throw .outOfOrder(expected: sequence, got: got) }
         sequence = got &+ 1
         switch state {
-        case .response: return try greeted(payload, leftOver: buffer.readableBytes)
+        case .response: return try greeted(payload)
         case .answer(let plugin): return verify(Array(payload.readableBytesView), plugin: plugin)
         case .fullPassword: return fullPassword(payload)
         case .encryptedPassword:
@@ -138,10 +140,9 @@ package struct MySQLClientLogin {
         }
     }
 
-    private mutating func greeted(_ payload: ByteBuffer, leftOver: Int) throws(MySQLWireError) -> Action {
+    private mutating func greeted(_ payload: ByteBuffer) throws(MySQLWireError) -> Action {
         if !isEncrypted, MySQLHandshakeResponse.isTLSRequest(payload) {
-            // Bytes sent in clear behind the request must not be taken for encrypted ones.
-            guard policy.offersTLS, leftOver == 0 else { throw .malformed }
+            guard policy.offersTLS else { throw .malformed }
             return .startTLS
         }
         let response = try MySQLHandshakeResponse(reading: payload)
