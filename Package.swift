@@ -15,6 +15,7 @@ let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
 let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
 let asn1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -59,14 +60,14 @@ let package = Package(
             name: "StorageWire", dependencies: ["VolumeModel", "SegmentCore", "LogWire", "CBorealis", nioCore],
             swiftSettings: house),
         .target(name: "PostgresWire", dependencies: [nioCore, crypto], swiftSettings: house),
-        .target(name: "MySQLWire", dependencies: [nioCore, crypto], swiftSettings: house),
+        .target(name: "MySQLWire", dependencies: [nioCore, crypto, cryptoExtras], swiftSettings: house),
         .target(name: "AWSProtocol", dependencies: [crypto], swiftSettings: house),
         // State machines, no I/O.
         .target(name: "SegmentCore", dependencies: ["VolumeModel"], swiftSettings: house),
         .target(name: "QuorumCore", dependencies: ["VolumeModel", "SegmentCore"], swiftSettings: house),
         .target(name: "LayerCore", dependencies: ["VolumeModel", "LogWire", nioCore], swiftSettings: house),
         .target(name: "NamespaceCore", dependencies: ["VolumeModel", "LogWire", nioCore], swiftSettings: house),
-        .target(name: "ProxyCore", dependencies: ["PostgresWire", "MySQLWire", nioCore], swiftSettings: house),
+        .target(name: "ProxyCore", dependencies: ["PostgresWire", "MySQLWire", crypto, nioCore], swiftSettings: house),
         // Sockets, files, processes.
         .target(
             name: "Proxy",
@@ -118,7 +119,7 @@ let package = Package(
         .testTarget(name: "SegmentCoreTests", dependencies: ["SegmentCore", "VolumeModel"]),
         .testTarget(name: "QuorumCoreTests", dependencies: ["QuorumCore", "SegmentCore", "VolumeModel"]),
         .testTarget(name: "PostgresWireTests", dependencies: ["PostgresWire", nioCore]),
-        .testTarget(name: "MySQLWireTests", dependencies: ["MySQLWire", nioCore]),
+        .testTarget(name: "MySQLWireTests", dependencies: ["MySQLWire", crypto, nioCore]),
         .testTarget(name: "ProxyCoreTests", dependencies: ["ProxyCore", "PostgresWire", "MySQLWire", nioCore]),
         .testTarget(name: "SimulationKitTests", dependencies: ["SimulationKit"]),
         .testTarget(name: "RegionTests", dependencies: ["Engines"]),

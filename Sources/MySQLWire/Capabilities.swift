@@ -12,6 +12,7 @@ package struct MySQLCapabilities: OptionSet, Sendable, Hashable {
     package static let connectWithDatabase = MySQLCapabilities(rawValue: 1 << 3)
     package static let compress = MySQLCapabilities(rawValue: 1 << 5)
     package static let localFiles = MySQLCapabilities(rawValue: 1 << 7)
+    package static let ignoreSpace = MySQLCapabilities(rawValue: 1 << 8)
     package static let protocol41 = MySQLCapabilities(rawValue: 1 << 9)
     package static let tls = MySQLCapabilities(rawValue: 1 << 11)
     package static let transactions = MySQLCapabilities(rawValue: 1 << 13)
@@ -30,8 +31,17 @@ package struct MySQLCapabilities: OptionSet, Sendable, Hashable {
     package static let offered: MySQLCapabilities = [
         .longPassword, .foundRows, .longFlag, .connectWithDatabase, .localFiles, .protocol41, .transactions,
         .secureConnection, .multiStatements, .multiResults, .preparedMultiResults, .pluginAuthentication,
-        .connectAttributes, .lengthEncodedAuthentication,
+        .connectAttributes, .lengthEncodedAuthentication, .ignoreSpace,
     ]
+
+    /// What the proxy asks of servers, whoever the client is; the flags in which clients differ are added.
+    package static let wanted: MySQLCapabilities = [
+        .longPassword, .longFlag, .protocol41, .transactions, .secureConnection, .multiStatements, .multiResults,
+        .preparedMultiResults, .pluginAuthentication, .lengthEncodedAuthentication, .sessionTrack,
+    ]
+
+    /// Flags of the client that change what a server answers, so that clients differing in them share no connection.
+    package static let significant: MySQLCapabilities = [.foundRows, .ignoreSpace, .localFiles]
 }
 
 /// Status flags of OK and EOF packets.
@@ -45,7 +55,9 @@ package struct MySQLStatus: OptionSet, Sendable, Hashable {
     package static let moreResults = MySQLStatus(rawValue: 8)
     package static let cursorExists = MySQLStatus(rawValue: 64)
     package static let lastRowSent = MySQLStatus(rawValue: 128)
+    package static let noBackslashEscapes = MySQLStatus(rawValue: 1 << 9)
     package static let sessionStateChanged = MySQLStatus(rawValue: 1 << 14)
+    package static let ansiQuotes = MySQLStatus(rawValue: 1 << 15)
 }
 
 /// First byte of a client's packet (<https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_command_phase.html>).

@@ -163,3 +163,20 @@ package struct MySQLHandshakeResponse: Equatable, Sendable {
         }
     }
 }
+
+extension MySQLHandshakeResponse {
+    /// Reads COM_CHANGE_USER, first byte included. `capabilities` are those agreed on at login.
+    /// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_change_user.html>
+    package init?(changeUser payload: ByteBuffer, capabilities: MySQLCapabilities) {
+        var rest = payload
+        guard rest.readInteger(as: UInt8.self) == MySQLCommand.changeUser.rawValue,
+            let user = rest.readZeroTerminated(), let length = rest.readInteger(as: UInt8.self),
+            let answer = rest.readBytes(length: Int(length)), let database = rest.readZeroTerminated()
+        else { return nil }
+        let collation = rest.readInteger(endianness: .little, as: UInt16.self) ?? 45
+        let plugin = rest.readZeroTerminated()
+        self.init(
+            capabilities: capabilities, collation: UInt8(truncatingIfNeeded: collation), user: user,
+            authentication: answer, database: database.isEmpty ? nil : database, plugin: plugin)
+    }
+}

@@ -9,6 +9,8 @@ import Crypto
 package enum MySQLScrambles {
     package static let native = "mysql_native_password"
     package static let cachingSHA2 = "caching_sha2_password"
+    package static let clear = "mysql_clear_password"
+    package static let ed25519 = "client_ed25519"
 
     /// `SHA1(password) XOR SHA1(challenge + SHA1(SHA1(password)))`; empty for an empty password.
     package static func native(password: [UInt8], challenge: [UInt8]) -> [UInt8] {
@@ -31,6 +33,11 @@ package enum MySQLScrambles {
         let once = Array(SHA256.hash(data: password))
         let twice = Array(SHA256.hash(data: once))
         return exclusiveOr(once, Array(SHA256.hash(data: twice + challenge)))
+    }
+
+    /// Whether a client's answer fits the password.
+    package static func verifyCachingSHA2(_ answer: [UInt8], challenge: [UInt8], password: [UInt8]) -> Bool {
+        equal(answer, cachingSHA2(password: password, challenge: challenge))
     }
 
     /// The password, zero-terminated, as it is put under RSA when there is no TLS: XOR with the challenge, repeated.

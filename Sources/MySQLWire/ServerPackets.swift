@@ -82,7 +82,8 @@ package struct MySQLAuthSwitch: Equatable, Sendable {
         guard rest.readInteger(as: UInt8.self) == 0xfe, let plugin = rest.readZeroTerminated() else { throw .malformed }
         self.plugin = plugin
         var bytes = Array(rest.readableBytesView)
-        if bytes.last == 0 { bytes.removeLast() }
+        // Challenges of 20 bytes end with a zero; one of 32 random bytes may have it as a byte of its own.
+        if bytes.last == 0, bytes.count != 32 { bytes.removeLast() }
         challenge = bytes
     }
 

@@ -37,7 +37,7 @@ final class AdminConsole {
     private func run(_ text: String, _ state: ProxyState.Part, _ out: inout ByteBuffer) {
         let words = text.lowercased().split { !$0.isLetter }
         let subject = words.first == "show" ? words.dropFirst().first.map(String.init) : nil
-        guard let (columns, rows) = table(subject ?? "", state) else {
+        guard let (columns, rows) = AdminConsole.table(subject ?? "", state) else {
             ServerError(code: "42601", message: "the admin console knows SHOW PINS, CLIENTS, POOLS, STATS and TARGETS")
                 .write(to: &out)
             out.writePostgresReady(.idle)
@@ -49,7 +49,8 @@ final class AdminConsole {
         out.writePostgresReady(.idle)
     }
 
-    private func table(_ subject: String, _ state: ProxyState.Part) -> ([String], [[String?]])? {
+    /// Columns and rows of one subject; nil when there is no such. Also what `GET /pins` and its like answer.
+    static func table(_ subject: String, _ state: ProxyState.Part) -> ([String], [[String?]])? {
         switch subject {
         case "pins":
             return (

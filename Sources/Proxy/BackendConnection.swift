@@ -10,19 +10,10 @@ import ProxyCore
 /// One connection to a PostgreSQL server: logs in, then moves bytes between `BackendSession` and whoever uses it.
 ///
 /// Belongs to one event loop. What it does when nobody uses it is `stage`; decisions are the machines'.
-final class BackendConnection: ChannelDuplexHandler {
+final class BackendConnection: ChannelDuplexHandler, PooledBackend {
     typealias InboundIn = ByteBuffer
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
-
-    /// Who hears about the connection while no client uses it.
-    protocol Owner: AnyObject {
-        func backendOpened(_ connection: BackendConnection)
-        func backendFailed(_ connection: BackendConnection, _ error: ServerError)
-        /// The proxy's own statements are done and the connection is idle.
-        func backendQuiet(_ connection: BackendConnection)
-        func backendClosed(_ connection: BackendConnection)
-    }
 
     enum Stage {
         case loggingIn
@@ -34,7 +25,7 @@ final class BackendConnection: ChannelDuplexHandler {
     let id: Int
     let target: ProxyConfiguration.Address
     let group: GroupContext
-    unowned let owner: any Owner
+    unowned let owner: any BackendOwner<BackendConnection>
     let openedAt = Clock.now()
     private(set) var stage = Stage.loggingIn
     private(set) var session: BackendSession?
@@ -52,16 +43,17 @@ final class BackendConnection: ChannelDuplexHandler {
     private let credentials: BackendCredentials
 
     init(
-        id: Int, target: ProxyConfiguration.Address, group: GroupContext, owner: any Owner,
-        credentials: BackendCredentials, database: String
+        id: Int, target: ProxyConfiguration.Address, group: GroupContext,
+        owner: any BackendOwner<BackendConnection>, key: PoolKey
     ) {
         self.id = id
         self.target = target
         self.group = group
         self.owner = owner
-        self.credentials = credentials
+        credentials = key.credentials
         login = BackendLogin(
-            credentials: credentials, database: database, tls: group.configuration.targetTLS, clientNonce: Nonce.text())
+            credentials: credentials, database: key.database, tls: group.configuration.targetTLS,
+            clientNonce: Nonce.text())
     }
 
     /// Starts connecting; the owner hears the result.
@@ -214,6 +206,56 @@ final class BackendConnection: ChannelDuplexHandler {
         case .closed: break
         }
         context.fireChannelInactive()
+    }
+}
+
+// MARK: For the pool and the monitor
+
+extension BackendConnection {
+    var isOpen: Bool { stage == .open && session != nil }
+    var settings: SessionSettings { session?.settings ?? .none }
+    var isInTransaction: Bool { session.map { $0.status != .idle } ?? false }
+    var isReadOnly: Bool { session?.isInRecovery == true }
+    var saidGoodbye: Bool { session?.fatal != nil }
+    var ownError: String? { session?.internalError?.message }
+
+    func run(_ statement: String) {
+        if let session { send(session.beginStatement(statement)) }
+    }
+
+    func reset(rollBack: Bool, discard: Bool) {
+        guard let session else { return }
+        if rollBack { send(session.beginStatement("ROLLBACK")) }
+        if discard { send(session.beginReset()) }
+    }
+
+    func teach(_ common: PostgresPoolCommon) {
+        if common.defaults == nil { common.defaults = session?.reported }
+    }
+
+    static func isLasting(_ error: ServerError) -> Bool {
+        let code = error.code
+        return code.hasPrefix("28") || code.hasPrefix("3D") || code.hasPrefix("42") || code == "08P01"
+            || code == "0A000"
+    }
+
+    static func forgetWelcomes(_ common: PostgresPoolCommon) { common.welcomes = [:] }
+
+    static func words(_ error: ServerError) -> String { error.message }
+
+    static let topologyQuestion = """
+        SELECT pg_catalog.pg_is_in_recovery(), CASE WHEN pg_catalog.pg_is_in_recovery() THEN \
+        COALESCE(EXTRACT(epoch FROM pg_catalog.now() - pg_catalog.pg_last_xact_replay_timestamp()), 0) ELSE 0 END, \
+        (SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()), \
+        pg_catalog.pg_last_wal_receive_lsn() IS NOT DISTINCT FROM pg_catalog.pg_last_wal_replay_lsn()
+        """
+
+    var topologyAnswer: TopologyAnswer? {
+        guard let row = session?.internalRows.first, row.count == 4, session?.internalError == nil else { return nil }
+        let caughtUp = row[3] == "t"
+        return TopologyAnswer(
+            isWriter: row[0] == "f", lagSeconds: caughtUp ? 0 : row[1].flatMap { Double($0) } ?? 0,
+            generation: row[2].flatMap { Int($0) } ?? 0)
     }
 }
 

@@ -5,31 +5,50 @@ import NIOCore
 import PostgresWire
 import ProxyCore
 
+/// What makes two connections of one group interchangeable.
+struct PoolKey: Hashable {
+    var role: ProxyConfiguration.Role
+    var credentials: BackendCredentials
+    /// PostgreSQL: the database. MySQL, where a connection can change it: empty, or "-" for clients that have none.
+    var database: String
+    /// MySQL: capability flags that change what the server answers.
+    var flags: UInt32 = 0
+}
+
+/// What the loop and the console ask of a pool, whatever its engine.
+protocol ConnectionPool: AnyObject {
+    var key: PoolKey { get }
+    var isUnused: Bool { get }
+    var counts: PoolCounts { get }
+    func tick(_ now: Int64)
+    func trim(_ now: Int64)
+    func topologyChanged()
+    func closeAll()
+}
+
+struct PoolCounts {
+    var idle: Int
+    var leased: Int
+    var opening: Int
+    var waiting: Int
+    var limit: Int
+    var encrypted: Int
+    var target: ProxyConfiguration.Address?
+}
+
 /// Backend connections of one user to one database for one kind of endpoint, on one event loop.
 ///
-/// Carries out what `PoolMachine` decides.
-final class BackendPool: BackendConnection.Owner {
-    struct Key: Hashable {
-        var role: ProxyConfiguration.Role
-        var credentials: BackendCredentials
-        var database: String
-    }
-
-    /// What clients are told at login, for one set of startup parameters.
-    struct Welcome {
-        var settings: SessionSettings
-        var reported: [String: String]
-    }
-
-    let key: Key
+/// Carries out what `PoolMachine` decides. `Backend` is the engine's kind of connection.
+final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
+    let key: PoolKey
     let group: GroupContext
-    let registry = StatementRegistry()
-    /// Parameters a fresh connection reports; nil until there was one.
-    private(set) var defaults: [String: String]?
-    var welcomes: [String: Welcome] = [:]
-    private(set) var machine: PoolMachine<SessionSettings>
-    private var connections: [Int: BackendConnection] = [:]
-    private var waiters: [Int: (client: PostgresClientConnection, since: Int64)] = [:]
+    /// What clients of the pool share: prepared statements, what is known of a fresh connection.
+    let common = Backend.Common()
+    private(set) var machine: PoolMachine<Backend.Settings>
+    private var connections: [Int: Backend] = [:]
+    private var waiters: [Int: (client: Backend.Client, since: Int64)] = [:]
+    /// Clients that keep a connection they do not need at the moment.
+    private var lingering: [Int: Backend.Client] = [:]
     private var nextID = 0
     private var initialising: Set<Int> = []
     private var resetting: Set<Int> = []
@@ -39,11 +58,11 @@ final class BackendPool: BackendConnection.Owner {
     /// Clients that use this pool.
     var clients = 0
 
-    init(key: Key, group: GroupContext) {
+    init(key: PoolKey, group: GroupContext) {
         self.key = key
         self.group = group
         let settings = group.configuration.pool
-        var limits = PoolMachine<SessionSettings>.Limits()
+        var limits = PoolMachine<Backend.Settings>.Limits()
         limits.connections = settings.maxConnections
         limits.idleConnections = settings.maxIdleConnections
         limits.age = settings.connectionAge.nanosecondsCount
@@ -52,67 +71,70 @@ final class BackendPool: BackendConnection.Owner {
         budgetKey = "\(key.role.rawValue) \(key.credentials.user) \(key.database)"
     }
 
-    var all: [BackendConnection] { connections.keys.sorted().compactMap { connections[$0] } }
-    var isUnused: Bool { clients == 0 && connections.isEmpty }
-
-    private var interned: [SessionSettings] = []
-
-    /// The pool's own object for equal settings, so that comparing them is comparing references.
-    func intern(_ settings: SessionSettings) -> SessionSettings {
-        if settings.values.isEmpty { return .none }
-        if let known = interned.first(where: { $0 == settings }) { return known }
-        if interned.count >= 64 { interned.removeFirst() }
-        interned.append(settings)
-        return settings
+    var counts: PoolCounts {
+        PoolCounts(
+            idle: machine.idleCount, leased: machine.leased, opening: machine.opening, waiting: machine.waiting,
+            limit: machine.limits.connections, encrypted: connections.values.count { $0.usesTLS },
+            target: connections.values.first?.target)
     }
+    var isUnused: Bool { clients == 0 && connections.isEmpty }
 
     // MARK: Borrowing
 
     /// Lends a connection now, or later by `client.borrowed`, or fails by `client.borrowFailed`.
-    func request(_ client: PostgresClientConnection, settings: SessionSettings) {
+    /// `last`, if it is idle, is the connection the client gets.
+    func request(_ client: Backend.Client, settings: Backend.Settings, last: Int? = nil) {
         let now = Clock.now()
         group.loop.metrics.databaseConnectionRequests += 1
-        switch machine.request(client.id, now: now, prefers: { $0 == settings }) {
+        switch machine.request(client.id, now: now, wanting: last, prefers: { $0 == settings }) {
         case .lease(let id):
             group.loop.metrics.borrowLatencyCount += 1
             lend(id, to: client)
         case .wait(let open):
             waiters[client.id] = (client, now)
             if open { openMore(now) }
-        case .refuse:
-            client.borrowFailed(.fatal("53300", "too many clients are waiting for a database connection"))
+            if let (_, idler) = lingering.first { idler.stopLingering() }
+        case .refuse: client.borrowFailed(.tooManyWaiting)
         }
     }
 
-    func cancelRequest(_ client: PostgresClientConnection) {
+    /// The client needs its connection no more, but may ask it about the last statement: keep it a moment.
+    func linger(_ client: Backend.Client) {
+        lingering[client.id] = client
+        if machine.waiting > 0 { client.stopLingering() }
+    }
+
+    func noLonger(lingering client: Backend.Client) { lingering[client.id] = nil }
+
+    func cancelRequest(_ client: Backend.Client) {
         if waiters.removeValue(forKey: client.id) != nil { machine.cancel(client.id) }
     }
 
-    private func lend(_ id: Int, to client: PostgresClientConnection) {
+    private func lend(_ id: Int, to client: Backend.Client) {
         guard let connection = connections[id] else { return }
         connection.client = client
         client.borrowed(connection)
     }
 
     /// The connection is idle and unlinked from any client.
-    func release(_ connection: BackendConnection) {
+    func release(_ connection: Backend) {
         connection.client = nil
         if connection.cancelsUnderWay > 0 {
             connection.releaseDeferred = true
             return
         }
-        guard connection.stage == .open, let session = connection.session else { return }
+        guard connection.isOpen else { return }
         if !isWanted(connection.target) {
             machine.lost()
             remove(connection)
             return
         }
         perform(
-            machine.release(connection.id, tag: session.settings, openedAt: connection.openedAt, now: Clock.now()),
+            machine.release(connection.id, tag: connection.settings, openedAt: connection.openedAt, now: Clock.now()),
             connection)
     }
 
-    private func perform(_ release: PoolMachine<SessionSettings>.Release, _ connection: BackendConnection) {
+    private func perform(_ release: PoolMachine<Backend.Settings>.Release, _ connection: Backend) {
         switch release {
         case .lease(let waiter):
             guard let entry = waiters.removeValue(forKey: waiter) else {
@@ -133,22 +155,21 @@ final class BackendPool: BackendConnection.Owner {
     }
 
     /// Closes a connection that the machine no longer counts.
-    private func remove(_ connection: BackendConnection) {
+    private func remove(_ connection: Backend) {
         if connections.removeValue(forKey: connection.id) != nil { group.shared.budget.giveBack(budgetKey) }
         connection.close()
     }
 
     /// A pinned or interrupted client leaves state behind: undo it before anyone else gets the connection.
-    func releaseAfterReset(_ connection: BackendConnection, rollBack: Bool, discard: Bool) {
+    func releaseAfterReset(_ connection: Backend, rollBack: Bool, discard: Bool) {
         connection.client = nil
-        guard let session = connection.session, connection.stage == .open else { return }
+        guard connection.isOpen else { return }
         resetting.insert(connection.id)
-        if rollBack { connection.send(session.beginStatement("ROLLBACK")) }
-        if discard { connection.send(session.beginReset()) }
+        connection.reset(rollBack: rollBack, discard: discard)
     }
 
     /// The connection is in an unknown state.
-    func discard(_ connection: BackendConnection) {
+    func discard(_ connection: Backend) {
         connection.client = nil
         connection.close()
     }
@@ -187,16 +208,14 @@ final class BackendPool: BackendConnection.Owner {
         }
         nextID += 1
         machine.willOpen()
-        let connection = BackendConnection(
-            id: nextID, target: target, group: group, owner: self, credentials: key.credentials, database: key.database)
+        let connection = Backend(id: nextID, target: target, group: group, owner: self, key: key)
         connections[nextID] = connection
         connection.open(on: group.loop.eventLoop)
         return true
     }
 
-    func backendOpened(_ connection: BackendConnection) {
-        guard let session = connection.session else { return }
-        if key.role == .readWrite, session.isInRecovery == true {
+    func backendOpened(_ connection: Backend) {
+        if key.role == .readWrite, connection.isReadOnly {
             // It was the writer a moment ago.
             group.alarm()
             forgetOpening(connection)
@@ -205,44 +224,39 @@ final class BackendPool: BackendConnection.Owner {
             return
         }
         failures = 0
-        if defaults == nil { defaults = session.reported }
+        connection.teach(common)
         group.loop.metrics.databaseConnectionsSetupSucceeded += 1
         if let query = group.configuration.pool.initQuery, !query.isEmpty {
             initialising.insert(connection.id)
-            connection.send(session.beginStatement(query))
+            connection.run(query)
             return
         }
-        enterPool(connection, session)
+        enterPool(connection)
     }
 
-    private func enterPool(_ connection: BackendConnection, _ session: BackendSession) {
-        perform(machine.opened(connection.id, tag: session.settings, now: Clock.now()), connection)
+    private func enterPool(_ connection: Backend) {
+        perform(machine.opened(connection.id, tag: connection.settings, now: Clock.now()), connection)
     }
 
-    private func forgetOpening(_ connection: BackendConnection) {
+    private func forgetOpening(_ connection: Backend) {
         guard connections.removeValue(forKey: connection.id) != nil else { return }
         machine.openFailed()
         group.shared.budget.giveBack(budgetKey)
     }
 
-    func backendFailed(_ connection: BackendConnection, _ error: ServerError) {
+    func backendFailed(_ connection: Backend, _ error: Backend.Failure) {
         group.loop.metrics.databaseConnectionsSetupFailed += 1
         forgetOpening(connection)
-        if BackendPool.isLasting(error.code) {
-            welcomes = [:]
+        if Backend.isLasting(error) {
+            Backend.forgetWelcomes(common)
             for id in machine.dismissAll() {
-                waiters.removeValue(forKey: id)?.client.borrowFailed(error)
+                waiters.removeValue(forKey: id)?.client.borrowFailed(.login(error))
             }
             return
         }
         // Refused, starting up, too many connections: those who wait go on waiting, up to their borrow timeout.
         group.alarm()
         retryLater()
-    }
-
-    /// Errors of login that waiting does not mend: wrong password, no such database or role, not permitted.
-    private static func isLasting(_ code: String) -> Bool {
-        code.hasPrefix("28") || code.hasPrefix("3D") || code.hasPrefix("42") || code == "08P01" || code == "0A000"
     }
 
     private func retryLater() {
@@ -252,16 +266,15 @@ final class BackendPool: BackendConnection.Owner {
 
     // MARK: Connections nobody uses
 
-    func backendQuiet(_ connection: BackendConnection) {
-        guard let session = connection.session else { return }
+    func backendQuiet(_ connection: Backend) {
         if initialising.remove(connection.id) != nil {
-            if let error = session.internalError {
-                group.logger.error("initial query failed", metadata: ["error": "\(error.message)"])
+            if let error = connection.ownError {
+                group.logger.error("initial query failed", metadata: ["error": "\(error)"])
             }
-            enterPool(connection, session)
-        } else if resetting.contains(connection.id), session.status == .idle {
+            enterPool(connection)
+        } else if resetting.contains(connection.id), !connection.isInTransaction {
             resetting.remove(connection.id)
-            if session.internalError != nil {
+            if connection.ownError != nil {
                 machine.lost()
                 remove(connection)
             } else {
@@ -270,10 +283,10 @@ final class BackendPool: BackendConnection.Owner {
         }
     }
 
-    func backendClosed(_ connection: BackendConnection) {
+    func backendClosed(_ connection: Backend) {
         guard connections.removeValue(forKey: connection.id) != nil else { return }
         group.shared.budget.giveBack(budgetKey)
-        if connection.session?.fatal != nil || connection.client != nil { group.alarm() }
+        if connection.saidGoodbye || connection.client != nil { group.alarm() }
         if initialising.remove(connection.id) != nil {
             machine.openFailed()
         } else if !machine.lostIdle(connection.id) {
@@ -290,11 +303,17 @@ final class BackendPool: BackendConnection.Owner {
             for id in machine.expire(now: now) {
                 guard let entry = waiters.removeValue(forKey: id) else { continue }
                 group.loop.metrics.borrowTimeouts += 1
-                entry.client.borrowFailed(
-                    .fatal("08006", "Timed-out waiting to acquire database connection"))
+                entry.client.borrowFailed(.timedOut)
             }
             openMore(now)
         }
+        // A pool of the same user with other flags, or on another loop, may be waiting for what is idle here.
+        if machine.idleCount > 0, group.shared.budget.answerStarvation(budgetKey), let id = machine.evict(),
+            let oldest = connections[id]
+        {
+            remove(oldest)
+        }
+        for client in lingering.values where client.lingeredLongEnough(now) { client.stopLingering() }
     }
 
     func trim(_ now: Int64) {

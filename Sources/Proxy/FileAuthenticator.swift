@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Glibc
+import MySQLWire
 package import PostgresWire
 package import ProxyCore
 
@@ -9,17 +11,22 @@ package struct FileAuthenticator: ClientAuthenticator {
         var method: AuthenticationMethod
         var credentials: BackendCredentials
         var password: Secret?
+        var mysql: MySQLAuthenticationMethod
     }
 
     private var entries: [String: Entry] = [:]
+    private let iam: ProxyConfiguration.IAM
+    private let iamUsers: Set<String>
 
-    package init(users: [ProxyConfiguration.User]) {
+    package init(users: [ProxyConfiguration.User], iam: ProxyConfiguration.IAM) {
+        self.iam = iam
+        iamUsers = Set(users.filter { $0.method == .iam }.map(\.name))
         var generator = SystemRandomNumberGenerator()
         for user in users {
             let method: AuthenticationMethod
             switch (user.method ?? (user.password == nil ? .trust : .scram), user.password) {
             case (.trust, _): method = .trust
-            case (_, nil): method = .refuse
+            case (.iam, _), (_, nil): method = .refuse
             case (.md5, let password?):
                 let text = password.reveal()
                 let isDigest = text.hasPrefix("md5") && text.utf8.count == 35
@@ -37,18 +44,71 @@ package struct FileAuthenticator: ClientAuthenticator {
                 method: method,
                 credentials: BackendCredentials(
                     user: user.backendUser ?? user.name, password: user.backendPassword ?? user.password),
-                password: user.password)
+                password: user.password, mysql: Self.mysqlMethod(user))
         }
     }
 
     package func method(user: String, database: String, tls: Bool) -> AuthenticationMethod {
-        entries[user]?.method ?? .refuse
+        if iamUsers.contains(user) { return tls ? .cleartext(check: tokenCheck(user)) : .refuse }
+        return entries[user]?.method ?? .refuse
+    }
+
+    /// Tokens are for TLS connections only.
+    private func tokenCheck(_ user: String) -> @Sendable (Secret) async -> Bool {
+        let (region, keys) = (iam.region, ConfiguredKeys(keys: iam.keys))
+        return { secret in
+            do throws(IAMToken.Refusal) {
+                let token = try IAMToken(parsing: secret.reveal())
+                try await token.verify(user: user, region: region, now: Int64(time(nil)), keys: keys)
+                return true
+            } catch {
+                return false
+            }
+        }
+    }
+
+    package func mysqlMethod(user: String, tls: Bool) -> MySQLAuthenticationMethod {
+        if iamUsers.contains(user) { return tls ? .check(tokenCheck(user)) : .refuse }
+        return entries[user]?.mysql ?? .refuse
+    }
+
+    private static func mysqlMethod(_ user: ProxyConfiguration.User) -> MySQLAuthenticationMethod {
+        guard let password = user.password else { return user.method == .trust ? .trust : .refuse }
+        switch user.method {
+        case .trust: return .trust
+        case .iam: return .refuse
+        case .cleartext: return .check { PasswordDigests.equal($0.bytes, password.bytes) }
+        case .cachingSHA2: return .password(password, plugin: MySQLScrambles.cachingSHA2)
+        case .native, nil, .md5, .scram:
+            let text = password.reveal()
+            // What SELECT PASSWORD('...') gives.
+            if text.utf8.count == 41, text.hasPrefix("*"), let digest = bytes(hex: text.dropFirst()) {
+                return .nativeDigest(digest)
+            }
+            return .password(password, plugin: user.method == .native ? MySQLScrambles.native : nil)
+        }
+    }
+
+    private static func bytes(hex: Substring) -> [UInt8]? {
+        let digits = hex.compactMap(\.hexDigitValue)
+        guard digits.count == hex.count, digits.count % 2 == 0 else { return nil }
+        return stride(from: 0, to: digits.count, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) }
     }
 
     package func backendCredentials(user: String, database: String) -> BackendCredentials? {
         entries[user]?.credentials
     }
 
-    /// The clear password, which MySQL's challenge methods need.
+    /// The password a client logs in with, for asking another proxy in its name.
     package func password(user: String) -> Secret? { entries[user]?.password }
+}
+
+/// Access keys from the configuration file. Temporary keys are not known here: a session token is refused.
+private struct ConfiguredKeys: AccessKeyProvider {
+    let keys: [String: ProxyConfiguration.IAM.Key]
+
+    func secretKey(id: String, sessionToken: String?, user: String) async -> Secret? {
+        guard sessionToken == nil, let key = keys[id], key.users?.contains(user) ?? true else { return nil }
+        return key.secret
+    }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Logging
+import MySQLWire
 import NIOCore
 import NIOSSL
 import PostgresWire
@@ -15,6 +16,10 @@ final class GroupShared: Sendable {
     let logger: Logger
     /// How many connections to a user's database may be open over all loops.
     let budget: ConnectionBudget
+    /// What MySQL clients are greeted with; nil until a server has answered.
+    private let knownGreeting = Mutex<MySQLGreeting?>(nil)
+    /// For MySQL clients that send a password without TLS; made when the first does.
+    private let knownKeyPair = Mutex<PasswordEncryption.KeyPair?>(nil)
     private let salted = Mutex<[SaltKey: [UInt8]]>([:])
 
     private struct SaltKey: Hashable {
@@ -26,7 +31,7 @@ final class GroupShared: Sendable {
     init(_ configuration: ProxyConfiguration.Group, logger: Logger) throws {
         self.configuration = configuration
         self.logger = logger
-        authenticator = FileAuthenticator(users: configuration.users)
+        authenticator = FileAuthenticator(users: configuration.users, iam: configuration.iam)
         budget = ConnectionBudget()
         if configuration.targetTLS == .disable {
             targetTLS = nil
@@ -35,6 +40,17 @@ final class GroupShared: Sendable {
             // As libpq's sslmode=require: encrypted, the certificate not checked against a CA.
             tls.certificateVerification = .none
             targetTLS = try NIOSSLContext(configuration: tls)
+        }
+    }
+
+    var greeting: MySQLGreeting? { knownGreeting.withLock { $0 } }
+
+    func learn(_ greeting: MySQLGreeting) { knownGreeting.withLock { $0 = greeting } }
+
+    func keyPair() -> PasswordEncryption.KeyPair? {
+        knownKeyPair.withLock { known in
+            if known == nil { known = try? PasswordEncryption.KeyPair() }
+            return known
         }
     }
 

@@ -10,14 +10,26 @@ final class ListenerContext: Sendable {
     let role: ProxyConfiguration.Role
     let tls: NIOSSLContext?
     let policy: ClientLogin.Policy
+    let mysqlPolicy: MySQLClientLogin.Policy
     let state: ProxyState
     /// Takes a cancel request to the client it is for, in this process or another.
     let cancel: @Sendable (_ processID: UInt32, _ secret: [UInt8]) -> Void
+    /// The same for MySQL's KILL; completes on the event loop given.
+    let kill: Kill
+    typealias Kill =
+        @Sendable (_ number: UInt32, _ user: String, _ queryOnly: Bool, _ loop: any EventLoop)
+        -> EventLoopFuture<KillOutcome>
 
     init(
-        _ listener: ProxyConfiguration.Listener, state: ProxyState,
-        cancel: @escaping @Sendable (_ processID: UInt32, _ secret: [UInt8]) -> Void
+        _ listener: ProxyConfiguration.Listener, state: ProxyState, allowsLocalFiles: Bool,
+        cancel: @escaping @Sendable (_ processID: UInt32, _ secret: [UInt8]) -> Void, kill: @escaping Kill
     ) throws {
+        self.kill = kill
+        var mysqlPolicy = MySQLClientLogin.Policy()
+        mysqlPolicy.offersTLS = listener.tls != nil
+        mysqlPolicy.requiresTLS = listener.requireTLS
+        mysqlPolicy.allowsLocalFiles = allowsLocalFiles
+        self.mysqlPolicy = mysqlPolicy
         name = listener.name
         role = listener.role
         self.state = state
@@ -38,4 +50,14 @@ final class ListenerContext: Sendable {
         tls = try NIOSSLContext(configuration: configuration)
         policy = ClientLogin.Policy(offersTLS: true, requiresTLS: listener.requireTLS)
     }
+}
+
+/// What came of a KILL for a number that may be one of the proxy's.
+enum KillOutcome: Sendable {
+    case done
+    case forbidden
+    /// Not one of ours: the server may know it.
+    case unknown
+    /// A client of another proxy process.
+    case elsewhere(ProxyConfiguration.Address)
 }

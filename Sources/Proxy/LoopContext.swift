@@ -15,12 +15,13 @@ final class LoopContext {
     let configuration: ProxyConfiguration
     let logger: Logger
     var metrics = ProxyMetrics()
-    private(set) var clients: [UInt32: PostgresClientConnection] = [:]
+    private(set) var clients: [UInt32: any ProxyClient] = [:]
     var groups: [GroupContext] = []
     private var nextClient: UInt32 = 0
     private var ticks = 0
     private var repeated: RepeatedTask?
     let scramble: UInt32
+    private var loginRate: LoginRate?
 
     init(eventLoop: any EventLoop, index: Int, loopCount: Int, configuration: ProxyConfiguration, logger: Logger) {
         self.eventLoop = eventLoop
@@ -30,6 +31,15 @@ final class LoopContext {
         self.logger = logger
         scramble = UInt32.random(in: 0..<1 << 22)
         nextClient = scramble
+        loginRate = LoginRate(perSecond: configuration.loginsPerSecond)
+    }
+
+    /// Whether one more client of this address may begin to log in now.
+    func admits(_ address: SocketAddress?) -> Bool {
+        guard loginRate != nil else { return true }
+        guard loginRate?.allows(address?.ipAddress ?? "", now: Clock.now()) != true else { return true }
+        metrics.loginsThrottled += 1
+        return false
     }
 
     static let tickMilliseconds: Int64 = 50
@@ -60,7 +70,7 @@ final class LoopContext {
     // MARK: Clients
 
     /// Process ids handed to clients: the proxy's number, then a number that tells the loop.
-    func register(_ client: PostgresClientConnection) -> UInt32? {
+    func register(_ client: any ProxyClient) -> UInt32? {
         guard clients.count < max(1, configuration.maxClients / loopCount) else { return nil }
         let range: UInt32 = 1 << 23
         let loops = UInt32(loopCount)
@@ -84,21 +94,32 @@ final class LoopContext {
         client.cancelRequested()
     }
 
+    /// KILL of one of this loop's MySQL clients, by a client that is `user`.
+    func kill(_ number: UInt32, user: String, admins: [String], queryOnly: Bool) -> KillOutcome {
+        guard let client = clients[number] as? MySQLClientConnection else { return .unknown }
+        guard client.user == user || admins.contains(user) else { return .forbidden }
+        metrics.cancelRequests += 1
+        client.cancelRequested()
+        if !queryOnly { client.close() }
+        return .done
+    }
+
     /// Counters, with gauges filled in.
     func snapshot() -> ProxyMetrics {
         var result = metrics
         result.clientConnections = clients.count
         for client in clients.values {
-            if client.session?.isPinned == true { result.databaseConnectionsCurrentlySessionPinned += 1 }
-            if client.session?.isInTransaction == true { result.databaseConnectionsCurrentlyInTransaction += 1 }
+            if client.isPinned { result.databaseConnectionsCurrentlySessionPinned += 1 }
+            if client.isInTransaction { result.databaseConnectionsCurrentlyInTransaction += 1 }
         }
         for group in groups {
             for pool in group.pools.values {
-                result.databaseConnections += pool.machine.total - pool.machine.opening
-                result.databaseConnectionsCurrentlyBorrowed += pool.machine.leased
-                result.databaseConnectionsWithTLS += pool.all.count { $0.usesTLS }
-                result.clientsWaiting += pool.machine.waiting
-                if index == 0 { result.maxDatabaseConnectionsAllowed += pool.machine.limits.connections }
+                let counts = pool.counts
+                result.databaseConnections += counts.idle + counts.leased
+                result.databaseConnectionsCurrentlyBorrowed += counts.leased
+                result.databaseConnectionsWithTLS += counts.encrypted
+                result.clientsWaiting += counts.waiting
+                if index == 0 { result.maxDatabaseConnectionsAllowed += counts.limit }
             }
             if index == 0 {
                 result.targets += group.configuration.targets.count
@@ -114,10 +135,10 @@ final class GroupContext {
     let shared: GroupShared
     unowned let loop: LoopContext
     private(set) var topology = Topology()
-    private(set) var pools: [BackendPool.Key: BackendPool] = [:]
+    private(set) var pools: [PoolKey: any ConnectionPool] = [:]
     /// Wakes the group's monitor, wherever it runs.
     var alarm: () -> Void = {}
-    var monitor: TopologyMonitor?
+    var monitor: (any TopologyWatch)?
 
     var configuration: ProxyConfiguration.Group { shared.configuration }
     var logger: Logger { shared.logger }
@@ -127,9 +148,10 @@ final class GroupContext {
         self.loop = loop
     }
 
-    func pool(_ key: BackendPool.Key) -> BackendPool {
-        if let known = pools[key] { return known }
-        let pool = BackendPool(key: key, group: self)
+    /// The pool for `key`, made when there is none yet. A group has one engine, so that all its pools are of one kind.
+    func pool<Backend: PooledBackend>(_ key: PoolKey, of: Backend.Type = Backend.self) -> BackendPool<Backend> {
+        if let known = pools[key] as? BackendPool<Backend> { return known }
+        let pool = BackendPool<Backend>(key: key, group: self)
         pools[key] = pool
         return pool
     }

@@ -10,7 +10,7 @@ import ProxyCore
 /// One client's connection: logs it in, then carries bytes between `ClientSession` and the backend it is lent.
 ///
 /// Belongs to one event loop. Decisions are those of `ClientLogin`, `ClientSession` and the pool.
-final class PostgresClientConnection: ChannelDuplexHandler {
+final class PostgresClientConnection: ChannelDuplexHandler, BackendBorrower, ProxyClient {
     typealias InboundIn = ByteBuffer
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -41,7 +41,7 @@ final class PostgresClientConnection: ChannelDuplexHandler {
     private var login: ClientLogin?
     private var context: ChannelHandlerContext?
     private var buffer: ByteBuffer?
-    private var pool: BackendPool?
+    private var pool: BackendPool<BackendConnection>?
     private var backend: BackendConnection?
     private var isWaiting = false
     private var isWelcoming = false
@@ -66,6 +66,10 @@ final class PostgresClientConnection: ChannelDuplexHandler {
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
         loop.metrics.clientConnectionsReceived += 1
+        guard loop.admits(context.channel.remoteAddress) else {
+            reject(.fatal("53300", "too many log-ins a second from this address"))
+            return
+        }
         guard let number = loop.register(self) else {
             reject(.fatal("53300", "sorry, too many clients already"))
             return
@@ -259,20 +263,22 @@ final class PostgresClientConnection: ChannelDuplexHandler {
             return
         }
         guard let initial = startupSettings() else { return }
-        let pool = group.pool(.init(role: listener.role, credentials: credentials, database: database))
+        let pool = group.pool(
+            PoolKey(role: listener.role, credentials: credentials, database: database), of: BackendConnection.self)
         self.pool = pool
         pool.clients += 1
         welcomeKey = initial.values.filter { $0.key != "application_name" }
             .map { "\($0.key)=\($0.value)" }.sorted().joined(separator: "\u{0}")
-        let known = pool.defaults.flatMap { defaults in
-            welcomeKey.isEmpty ? BackendPool.Welcome(settings: .none, reported: defaults) : pool.welcomes[welcomeKey]
+        let known = pool.common.defaults.flatMap { defaults in
+            welcomeKey.isEmpty
+                ? PostgresPoolCommon.Welcome(settings: .none, reported: defaults) : pool.common.welcomes[welcomeKey]
         }
         if let known {
             welcome(from: known, initial)
             return
         }
         session = ClientSession(
-            settings: initial, reported: [:], defaults: pool.defaults ?? [:], registry: pool.registry,
+            settings: initial, reported: [:], defaults: pool.common.defaults ?? [:], registry: pool.common.registry,
             classifier: StatementClassifier(pinsSequences: group.configuration.pool.pinsSequences))
         isWelcoming = true
         isWaiting = true
@@ -299,21 +305,22 @@ final class PostgresClientConnection: ChannelDuplexHandler {
         return SessionSettings(values)
     }
 
-    private func welcome(from known: BackendPool.Welcome, _ initial: SessionSettings) {
+    private func welcome(from known: PostgresPoolCommon.Welcome, _ initial: SessionSettings) {
         guard let pool else { return }
         var settings = known.settings
         var reported = known.reported
         if case .value(let name)? = initial.values["application_name"] {
             let clean = String(
                 String.UnicodeScalarView(name.unicodeScalars.map { $0.value >= 32 && $0.value < 127 ? $0 : "?" }))
-            if clean != pool.defaults?["application_name"] {
+            if clean != pool.common.defaults?["application_name"] {
                 settings = settings.setting("application_name", .value(clean))
                 reported["application_name"] = clean
             }
         }
-        settings = pool.intern(settings)
+        settings = pool.common.intern(settings)
         session = ClientSession(
-            settings: settings, reported: reported, defaults: pool.defaults ?? [:], registry: pool.registry,
+            settings: settings, reported: reported, defaults: pool.common.defaults ?? [:],
+            registry: pool.common.registry,
             classifier: StatementClassifier(pinsSequences: group.configuration.pool.pinsSequences))
         sendWelcome(reported)
     }
@@ -344,9 +351,10 @@ final class PostgresClientConnection: ChannelDuplexHandler {
         var shared = session.settings
         var reported = session.reported
         if shared.values["application_name"] != nil { shared = shared.setting("application_name", nil) }
-        reported["application_name"] = pool.defaults?["application_name"]
-        if pool.welcomes.count > 256 { pool.welcomes.removeAll() }
-        pool.welcomes[welcomeKey] = BackendPool.Welcome(settings: pool.intern(shared), reported: reported)
+        reported["application_name"] = pool.common.defaults?["application_name"]
+        if pool.common.welcomes.count > 256 { pool.common.welcomes.removeAll() }
+        pool.common.welcomes[welcomeKey] = PostgresPoolCommon.Welcome(
+            settings: pool.common.intern(shared), reported: reported)
         sendWelcome(session.reported)
     }
 
@@ -430,11 +438,24 @@ final class PostgresClientConnection: ChannelDuplexHandler {
         perform(isWelcoming ? session.linkForWelcome(state) : session.link(state), &out)
     }
 
-    func borrowFailed(_ error: ServerError) {
+    func borrowFailed(_ failure: BorrowFailure<ServerError>) {
+        let error: ServerError
+        switch failure {
+        case .tooManyWaiting: error = .fatal("53300", "too many clients are waiting for a database connection")
+        case .timedOut: error = .fatal("08006", "Timed-out waiting to acquire database connection")
+        case .login(let refusal): error = refusal
+        }
         isWaiting = false
         loop.metrics.clientConnectionsSetupFailedAuth += isWelcoming ? 1 : 0
         reject(error)
     }
+
+    var isPinned: Bool { session?.isPinned ?? false }
+    var isInTransaction: Bool { session?.isInTransaction ?? false }
+
+    /// PostgreSQL's errors and notices leave nothing to ask for afterwards.
+    func lingeredLongEnough(_ now: Int64) -> Bool { true }
+    func stopLingering() {}
 
     /// Bytes and news from the backend.
     func deliver(_ out: inout RelayOutput, _ outcome: BackendSession.Outcome) {

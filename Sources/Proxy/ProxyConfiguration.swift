@@ -86,6 +86,8 @@ package struct ProxyConfiguration: Sendable {
             case native = "MYSQL_NATIVE_PASSWORD"
             case cachingSHA2 = "MYSQL_CACHING_SHA2_PASSWORD"
             case trust = "TRUST"
+            /// The password is a token of `aws rds generate-db-auth-token`.
+            case iam = "IAM"
         }
 
         package var name: String
@@ -93,6 +95,19 @@ package struct ProxyConfiguration: Sendable {
         package var method: Method?
         package var backendUser: String?
         package var backendPassword: Secret?
+    }
+
+    /// Whose tokens are good where users log in by IAM.
+    package struct IAM: Sendable {
+        package struct Key: Sendable {
+            package var secret: Secret
+            /// The users it may log in as; nil means all that log in by IAM.
+            package var users: Set<String>?
+        }
+
+        /// Tokens for other regions are refused; nil takes any.
+        package var region: String?
+        package var keys: [String: Key] = [:]
     }
 
     package struct PoolSettings: Sendable {
@@ -119,6 +134,7 @@ package struct ProxyConfiguration: Sendable {
         package var targetTLS = BackendLogin.TLSMode.disable
         package var listeners: [Listener] = []
         package var users: [User] = []
+        package var iam = IAM()
         package var pool = PoolSettings()
         package var healthUser: String?
         package var healthDatabase = "postgres"
@@ -129,6 +145,8 @@ package struct ProxyConfiguration: Sendable {
     package var metrics: Address?
     package var maxClients = 20_000
     package var loginTimeout = Duration.seconds(15)
+    /// Log-ins a second from one client address, for each thread; nil is no limit.
+    package var loginsPerSecond: Double?
     /// Users who may connect to the database `borealis` and ask SHOW.
     package var adminUsers: [String] = []
     /// This process's number among its peers, 0 to 127; it is part of the cancel keys it hands out.
@@ -191,6 +209,20 @@ extension ProxyConfiguration {
                 case sessionPinningFilters = "session_pinning_filters"
             }
         }
+        struct IAM: Codable {
+            struct Key: Codable {
+                var id: String
+                var secret: String
+                var users: [String]?
+            }
+            var region: String?
+            var accessKeys: [Key]
+
+            enum CodingKeys: String, CodingKey {
+                case region
+                case accessKeys = "access_keys"
+            }
+        }
         struct Health: Codable {
             var user: String?
             var database: String?
@@ -204,6 +236,7 @@ extension ProxyConfiguration {
             var users: [User]
             var pool: Pool?
             var health: Health?
+            var iam: IAM?
 
             enum CodingKeys: String, CodingKey {
                 case name
@@ -214,6 +247,7 @@ extension ProxyConfiguration {
                 case users
                 case pool
                 case health
+                case iam
             }
         }
         var name: String?
@@ -221,6 +255,7 @@ extension ProxyConfiguration {
         var metrics: Address?
         var maxClients: Int?
         var loginTimeoutSeconds: Double?
+        var loginsPerSecond: Double?
         var adminUsers: [String]?
         var proxyID: Int?
         var peers: [String: Address]?
@@ -232,6 +267,7 @@ extension ProxyConfiguration {
             case metrics
             case maxClients = "max_clients"
             case loginTimeoutSeconds = "login_timeout_seconds"
+            case loginsPerSecond = "logins_per_second"
             case adminUsers = "admin_users"
             case proxyID = "proxy_id"
             case peers
@@ -247,6 +283,7 @@ extension ProxyConfiguration {
         metrics = file.metrics
         maxClients = file.maxClients ?? 20_000
         if let seconds = file.loginTimeoutSeconds { loginTimeout = .seconds(seconds) }
+        loginsPerSecond = file.loginsPerSecond
         adminUsers = file.adminUsers ?? []
         proxyID = (file.proxyID ?? 0) & 127
         for (id, address) in file.peers ?? [:] {
@@ -265,6 +302,10 @@ extension ProxyConfiguration {
                     backendUser: $0.backendUser, backendPassword: $0.backendPassword.map { Secret($0) })
             }
             if let pool = group.pool { result.pool = Self.pool(pool) }
+            result.iam.region = group.iam?.region
+            for key in group.iam?.accessKeys ?? [] {
+                result.iam.keys[key.id] = IAM.Key(secret: Secret(key.secret), users: key.users.map { Set($0) })
+            }
             result.healthUser = group.health?.user
             result.healthDatabase = group.health?.database ?? (result.engine == .postgresql ? "postgres" : "")
             return result

@@ -30,6 +30,7 @@ struct ProxyMetrics: Sendable {
     var queryRequestsNoTLS = 0
     var cancelRequests = 0
     var borrowTimeouts = 0
+    var loginsThrottled = 0
     var clientsWaiting = 0
     var availableTargets = 0
     var targets = 0
@@ -62,6 +63,7 @@ struct ProxyMetrics: Sendable {
         (\.queryRequestsNoTLS, "QueryRequestsNoTLS"),
         (\.cancelRequests, "CancelRequests"),
         (\.borrowTimeouts, "BorrowTimeouts"),
+        (\.loginsThrottled, "LoginsThrottled"),
     ]
 
     private static let gauges: [(any Field, String)] = [

@@ -36,11 +36,6 @@ package enum ProxyService {
     }
 }
 
-/// Groups of MySQL targets are not served yet; only their wire format exists.
-package struct UnsupportedEngine: Error, CustomStringConvertible {
-    package var description: String { "the proxy does not serve MYSQL groups yet" }
-}
-
 /// A started proxy; call `stop` exactly once.
 package final class RunningProxy: Sendable {
     private let configuration: ProxyConfiguration
@@ -59,7 +54,6 @@ package final class RunningProxy: Sendable {
     }
 
     func start() async throws {
-        if configuration.groups.contains(where: { $0.engine == .mysql }) { throw UnsupportedEngine() }
         let groups = try configuration.groups.map { try GroupShared($0, logger: logger) }
         for (index, eventLoop) in Array(threads.makeIterator()).enumerated() {
             try await attach(eventLoop, index: index, groups: groups)
@@ -91,8 +85,8 @@ package final class RunningProxy: Sendable {
 
     private static func startMonitors(_ loops: [NIOLoopBound<LoopContext>]) {
         let first = loops[0]
-        for (index, group) in first.value.groups.enumerated() where group.configuration.engine == .postgresql {
-            let monitor = TopologyMonitor(group: group, loop: first.eventLoop) { topology in
+        for (index, group) in first.value.groups.enumerated() {
+            let publish: (Topology) -> Void = { topology in
                 for loop in loops {
                     if loop.eventLoop.inEventLoop {
                         loop.value.groups[index].update(topology)
@@ -101,6 +95,13 @@ package final class RunningProxy: Sendable {
                     }
                 }
             }
+            let monitor: any TopologyWatch =
+                switch group.configuration.engine {
+                case .postgresql:
+                    TopologyMonitor<BackendConnection>(group: group, loop: first.eventLoop, publish: publish)
+                case .mysql:
+                    TopologyMonitor<MySQLBackendConnection>(group: group, loop: first.eventLoop, publish: publish)
+                }
             group.monitor = monitor
             for loop in loops.dropFirst() {
                 loop.eventLoop.execute {
@@ -115,7 +116,10 @@ package final class RunningProxy: Sendable {
     }
 
     private func bind(_ listener: ProxyConfiguration.Listener, groupIndex: Int) async throws {
-        let context = try ListenerContext(listener, state: state) { [self] in cancel($0, secret: $1) }
+        let context = try ListenerContext(
+            listener, state: state, allowsLocalFiles: configuration.groups[groupIndex].pool.allowsLocalInfile,
+            cancel: { [self] in cancel($0, secret: $1) },
+            kill: { [self] in kill($0, user: $1, queryOnly: $2, on: $3) })
         let contexts = self.contexts.withLockedValue { $0 }
         let channel = try await ServerBootstrap(group: threads)
             .serverChannelOption(.backlog, value: 1024)
@@ -126,9 +130,15 @@ package final class RunningProxy: Sendable {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     guard let loop = contexts[ObjectIdentifier(channel.eventLoop)]?.value else { return }
-                    let handler = PostgresClientConnection(
-                        listener: context, group: loop.groups[groupIndex], loop: loop)
-                    try channel.pipeline.syncOperations.addHandler(handler)
+                    let group = loop.groups[groupIndex]
+                    switch group.configuration.engine {
+                    case .postgresql:
+                        let handler = PostgresClientConnection(listener: context, group: group, loop: loop)
+                        try channel.pipeline.syncOperations.addHandler(handler)
+                    case .mysql:
+                        let handler = MySQLClientConnection(listener: context, group: group, loop: loop)
+                        try channel.pipeline.syncOperations.addHandler(handler)
+                    }
                 }
             }
             .bind(host: listener.host, port: listener.port).get()
@@ -170,6 +180,22 @@ package final class RunningProxy: Sendable {
         let loops = ordered.withLockedValue { $0 }
         let loop = loops[Int(processID & (1 << 23 - 1)) % loops.count]
         loop.eventLoop.execute { loop.value.cancel(processID, secret: secret) }
+    }
+
+    /// Whether a MySQL client number belongs to this proxy, and whether that client was hit.
+    private func kill(
+        _ number: UInt32, user: String, queryOnly: Bool, on eventLoop: any EventLoop
+    ) -> EventLoopFuture<KillOutcome> {
+        let proxy = Int(number >> 23)
+        guard proxy == configuration.proxyID else {
+            guard let peer = configuration.peers[proxy] else { return eventLoop.makeSucceededFuture(.unknown) }
+            return eventLoop.makeSucceededFuture(.elsewhere(peer))
+        }
+        let loops = ordered.withLockedValue { $0 }
+        let loop = loops[Int(number & (1 << 23 - 1)) % loops.count]
+        let admins = configuration.adminUsers
+        return loop.eventLoop.submit { loop.value.kill(number, user: user, admins: admins, queryOnly: queryOnly) }
+            .hop(to: eventLoop)
     }
 
     /// Closes listeners, clients and backends, and ends the threads.

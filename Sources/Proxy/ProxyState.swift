@@ -38,11 +38,11 @@ final class ProxyState: Sendable {
         part.clients = loop.clients.values.map(\.summary).sorted { $0.number < $1.number }
         for group in loop.groups {
             for pool in group.pools.values {
-                let machine = pool.machine
+                let counts = pool.counts
                 part.pools.append([
-                    pool.key.role.rawValue, pool.key.credentials.user, pool.key.database, "\(machine.idleCount)",
-                    "\(machine.leased)", "\(machine.opening)", "\(machine.waiting)", "\(machine.limits.connections)",
-                    pool.all.first.map { "\($0.target.host):\($0.target.port)" },
+                    pool.key.role.rawValue, pool.key.credentials.user, pool.key.database, "\(counts.idle)",
+                    "\(counts.leased)", "\(counts.opening)", "\(counts.waiting)", "\(counts.limit)",
+                    counts.target.map { "\($0.host):\($0.port)" },
                 ])
             }
             part.targets += group.topology.members.map {

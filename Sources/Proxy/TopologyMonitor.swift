@@ -2,24 +2,30 @@
 
 import Logging
 import NIOCore
-import PostgresWire
 import ProxyCore
 
-/// Asks every target of a PostgreSQL group what it is, over a connection kept for that.
+/// What the loop asks of a monitor, whatever its engine.
+protocol TopologyWatch: AnyObject {
+    func start()
+    func stop()
+    func alarm()
+}
+
+/// Asks every target of a group what it is, over a connection kept for that.
 ///
-/// `pg_is_in_recovery()` tells writer from reader, so the proxy follows a failover even with the control plane down.
+/// The servers themselves tell writer from reader (`topologyQuestion`), so the proxy follows a failover even with the control plane down.
 /// A target is asked every `calm`; while there is no writer, or after a connection was lost, every `alarmed`. Two
-/// writers at once (a failed one that came back) resolve to the one with the higher timeline.
-final class TopologyMonitor: BackendConnection.Owner {
-    static let calm = TimeAmount.milliseconds(1000)
-    static let alarmed = TimeAmount.milliseconds(50)
+/// writers at once (a failed one that came back) resolve to the one with the higher timeline or transaction number.
+final class TopologyMonitor<Backend: PooledBackend>: BackendOwner, TopologyWatch {
+    private let calm = TimeAmount.milliseconds(1000)
+    private let alarmed = TimeAmount.milliseconds(50)
 
     private struct Probe {
-        var connection: BackendConnection?
+        var connection: Backend?
         var isOpen = false
         var asked = false
         var member: Topology.Member?
-        var timeline = 0
+        var generation = 0
         var failures = 0
         var retryAt: Int64 = 0
     }
@@ -32,13 +38,6 @@ final class TopologyMonitor: BackendConnection.Owner {
     private var alarmUntil: Int64 = 0
     private var scheduled = false
     private var stopped = false
-
-    private static let question = """
-        SELECT pg_catalog.pg_is_in_recovery(), CASE WHEN pg_catalog.pg_is_in_recovery() THEN \
-        COALESCE(EXTRACT(epoch FROM pg_catalog.now() - pg_catalog.pg_last_xact_replay_timestamp()), 0) ELSE 0 END, \
-        (SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()), \
-        pg_catalog.pg_last_wal_receive_lsn() IS NOT DISTINCT FROM pg_catalog.pg_last_wal_replay_lsn()
-        """
 
     init(group: GroupContext, loop: any EventLoop, publish: @escaping (Topology) -> Void) {
         self.group = group
@@ -67,7 +66,7 @@ final class TopologyMonitor: BackendConnection.Owner {
         askAll()
         let hurried = current.writer == nil || Clock.now() < alarmUntil
         scheduled = true
-        loop.assumeIsolated().scheduleTask(in: hurried ? TopologyMonitor.alarmed : TopologyMonitor.calm) { self.tick() }
+        loop.assumeIsolated().scheduleTask(in: hurried ? alarmed : calm) { self.tick() }
     }
 
     private func askAll() {
@@ -77,9 +76,7 @@ final class TopologyMonitor: BackendConnection.Owner {
                 if now >= probes[index].retryAt { open(index) }
             } else if probes[index].isOpen, !probes[index].asked {
                 probes[index].asked = true
-                if let bytes = probes[index].connection?.session?.beginStatement(TopologyMonitor.question) {
-                    probes[index].connection?.send(bytes)
-                }
+                probes[index].connection?.run(Backend.topologyQuestion)
             }
         }
     }
@@ -89,26 +86,27 @@ final class TopologyMonitor: BackendConnection.Owner {
             let credentials = group.shared.authenticator.backendCredentials(
                 user: user, database: group.configuration.healthDatabase)
         else { return }
-        let connection = BackendConnection(
-            id: index, target: group.configuration.targets[index], group: group, owner: self, credentials: credentials,
-            database: group.configuration.healthDatabase)
+        let connection = Backend(
+            id: index, target: group.configuration.targets[index], group: group, owner: self,
+            key: PoolKey(
+                role: .readOnly, credentials: credentials, database: group.configuration.healthDatabase))
         probes[index].connection = connection
         connection.open(on: loop)
     }
 
-    func backendOpened(_ connection: BackendConnection) {
+    func backendOpened(_ connection: Backend) {
         probes[connection.id].isOpen = true
         probes[connection.id].asked = false
         probes[connection.id].failures = 0
         askAll()
     }
 
-    func backendFailed(_ connection: BackendConnection, _ error: ServerError) {
+    func backendFailed(_ connection: Backend, _ error: Backend.Failure) {
         if probes[connection.id].failures == 0 {
             group.logger.warning(
                 "target does not answer",
                 metadata: [
-                    "target": "\(connection.target.host):\(connection.target.port)", "error": "\(error.message)",
+                    "target": "\(connection.target.host):\(connection.target.port)", "error": "\(Backend.words(error))",
                 ])
         }
         lost(connection)
@@ -117,12 +115,12 @@ final class TopologyMonitor: BackendConnection.Owner {
         probes[connection.id].retryAt = Clock.now() + Int64(wait) * 1_000_000
     }
 
-    func backendClosed(_ connection: BackendConnection) {
+    func backendClosed(_ connection: Backend) {
         lost(connection)
         alarm()
     }
 
-    private func lost(_ connection: BackendConnection) {
+    private func lost(_ connection: Backend) {
         probes[connection.id].connection = nil
         probes[connection.id].isOpen = false
         probes[connection.id].asked = false
@@ -130,28 +128,25 @@ final class TopologyMonitor: BackendConnection.Owner {
         update()
     }
 
-    func backendQuiet(_ connection: BackendConnection) {
+    func backendQuiet(_ connection: Backend) {
         let index = connection.id
         probes[index].asked = false
-        guard let row = connection.session?.internalRows.first, row.count == 4, connection.session?.internalError == nil
-        else { return }
-        let caughtUp = row[3] == "t"
+        guard let answer = connection.topologyAnswer else { return }
         probes[index].member = Topology.Member(
-            target: connection.target, isWriter: row[0] == "f",
-            lagSeconds: caughtUp ? 0 : row[1].flatMap { Double($0) } ?? 0)
-        probes[index].timeline = row[2].flatMap { Int($0) } ?? 0
+            target: connection.target, isWriter: answer.isWriter, lagSeconds: answer.lagSeconds)
+        probes[index].generation = answer.generation
         update()
     }
 
     private func update() {
         var topology = Topology()
-        let newest = probes.filter { $0.member?.isWriter == true }.map(\.timeline).max() ?? 0
+        let newest = probes.filter { $0.member?.isWriter == true }.map(\.generation).max() ?? 0
         var hasWriter = false
         for probe in probes {
             guard let member = probe.member else { continue }
             if member.isWriter {
-                // An older timeline is the past; of equals the first in the configuration is taken.
-                if hasWriter || probe.timeline < newest { continue }
+                // An older one is the past; of equals the first in the configuration is taken.
+                if hasWriter || probe.generation < newest { continue }
                 hasWriter = true
             }
             topology.members.append(member)

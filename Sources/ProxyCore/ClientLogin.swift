@@ -21,6 +21,8 @@ package enum AuthenticationMethod: Sendable {
 /// A file of users implements it here; the control plane's secrets and IAM tokens are to implement it there.
 package protocol ClientAuthenticator: Sendable {
     func method(user: String, database: String, tls: Bool) -> AuthenticationMethod
+    /// The same for a MySQL client.
+    func mysqlMethod(user: String, tls: Bool) -> MySQLAuthenticationMethod
     /// Nil when the proxy has no credentials for this user.
     func backendCredentials(user: String, database: String) -> BackendCredentials?
 }

@@ -28,4 +28,29 @@ package enum Fingerprint {
         }
         return result
     }
+
+    /// The same for MySQL's language, where double quotes hold data.
+    package static func ofMySQL(_ text: UnsafeRawBufferPointer) -> String {
+        var scanner = MySQLScanner(text)
+        var result = ""
+        var previousWord = false
+        while result.utf8.count < limit {
+            switch scanner.next() {
+            case .end: return result
+            case .string, .number:
+                result += previousWord ? " ?" : "?"
+                previousWord = true
+            case .word, .quotedName, .userVariable, .systemVariable:
+                result += (previousWord ? " " : "") + scanner.string(scanner.token)
+                previousWord = true
+            case .assign:
+                result += ":="
+                previousWord = false
+            case .symbol(let byte):
+                result.unicodeScalars.append(Unicode.Scalar(byte))
+                previousWord = byte == UInt8(ascii: ",") || byte == UInt8(ascii: ";")
+            }
+        }
+        return result
+    }
 }

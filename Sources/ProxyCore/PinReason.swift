@@ -30,11 +30,15 @@ package struct PinReasons: OptionSet, Sendable, Hashable, CustomStringConvertibl
     /// A SET whose effect the proxy does not know how to replay.
     package static let unknownSetting = PinReasons(rawValue: 512)
 
+    /// XA START until the transaction is decided (MySQL).
+    package static let distributedTransaction = PinReasons(rawValue: 1024)
+
     private static let names: [(PinReasons, String)] = [
         (.temporaryObject, "temporary object"), (.advisoryLock, "advisory lock"), (.listen, "listen"),
         (.holdCursor, "cursor with hold"), (.processState, "server process state"),
         (.largeStatement, "statement too large to read"), (.tableLock, "table lock"),
         (.userVariable, "user variable"), (.sequence, "sequence value"), (.unknownSetting, "unknown setting"),
+        (.distributedTransaction, "XA transaction"),
     ]
 
     package var description: String {

@@ -67,10 +67,17 @@ package struct PoolMachine<Tag> {
     package var waiting: Int { live }
     package var total: Int { idle.count + leased + opening }
 
-    package mutating func request(_ waiter: WaiterID, now: Int64, prefers: (Tag) -> Bool) -> Request {
+    /// `wanting` is the connection to take if it is idle.
+    package mutating func request(
+        _ waiter: WaiterID, now: Int64, wanting: ConnectionID? = nil, prefers: (Tag) -> Bool
+    ) -> Request {
         if live == 0, !idle.isEmpty {
             var index = idle.count - 1
             var candidate = index
+            if let wanting, let same = idle.lastIndex(where: { $0.id == wanting }) {
+                index = same
+                candidate = -1
+            }
             while candidate >= 0, candidate > index - 16 {
                 if prefers(idle[candidate].tag) {
                     index = candidate

@@ -25,9 +25,15 @@ extension VolumeDriver {
     func runPump() {
         var lastWork = bx_monotonic_ns()
         var lastTick = lastWork
+        var isDue = true
         while !pump.isStopping {
             var worked = false
-            while pumpOnce() { worked = true }
+            // After a sleep whatever is there goes out; then only what somebody waits for, or what has become a lot: a flush
+            // that nobody needs would be in the way of the next one that somebody does.
+            while isDue || isPressed, pumpOnce() {
+                worked = true
+                isDue = false
+            }
             serveFetches()
             let now = bx_monotonic_ns()
             if worked { lastWork = now }
@@ -37,7 +43,14 @@ extension VolumeDriver {
             }
             if worked { continue }
             sleep(isIdle: now - lastWork > Self.idleNanoseconds)
+            isDue = true
         }
+    }
+
+    /// Whether somebody waits for what is in the ring, or there is a batch's worth of it.
+    private var isPressed: Bool {
+        guard let ring = core.withLock({ $0.ring }) else { return false }
+        return ring.wanted > ring.head || ring.tail - ring.head >= UInt64(Self.batchBytesMax)
     }
 
     /// Sleeps until there is something to do.

@@ -184,3 +184,60 @@ def failover_cluster():
     yield made
     made.close()
     shutil.rmtree(directory, ignore_errors=True)
+
+
+def made(directory=None, **kw):
+    from mariadb_cluster import Cluster as MariaCluster
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="borealis-proxy-"))
+    try:
+        cluster = MariaCluster(directory, **kw)
+        yield cluster
+        cluster.close()
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def maria():
+    yield from made()
+
+
+@pytest.fixture
+def maria_pair():
+    yield from made(replica=True)
+
+
+@pytest.fixture
+def maria_impatient():
+    yield from made(pool=2, borrow=1)
+
+
+@pytest.fixture
+def maria_tls():
+    yield from made(tls=True)
+
+
+@pytest.fixture
+def maria_peers(maria):
+    """A second proxy over the same server, to which the first is a peer and which is one to the first."""
+    port, own = free_port(), maria.config.read_text()
+    text = own.replace("name: test", f"name: second\nproxy_id: 1\npeers: {{0: {{host: 127.0.0.1, port: {maria.port}}}}}")
+    text = text.replace(f"port: {maria.port}}}\n      - {{name: ro", f"port: {port}}}\n      - {{name: ro")
+    text = text.replace(f"port: {maria.reader_port}", f"port: {free_port()}")
+    text = text.replace(f"port: {maria.metrics_port}", f"port: {free_port()}")
+    config = maria.directory / "second.yaml"
+    config.write_text(text)
+    process = subprocess.Popen([BOREALIS, "proxy", "--config", str(config)], stdin=subprocess.DEVNULL,
+                               stdout=open(maria.directory / "second.log", "a"), stderr=subprocess.STDOUT)
+    deadline = time.time() + 20
+    while True:
+        try:
+            maria.connect(port=port).close()
+            break
+        except Exception:
+            if time.time() > deadline:
+                raise
+            time.sleep(0.1)
+    yield maria, port
+    process.terminate()
+    process.wait(10)

@@ -1,0 +1,748 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Logging
+import MySQLWire
+import NIOCore
+import NIOPosix
+import NIOSSL
+import PostgresWire
+import ProxyCore
+
+/// One MySQL client's connection: logs it in, then carries bytes between `MySQLClientSession` and the backend it is lent.
+///
+/// Belongs to one event loop. Decisions are those of `MySQLClientLogin`, `MySQLClientSession` and the pool.
+final class MySQLClientConnection: ChannelDuplexHandler, BackendBorrower, ProxyClient {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private enum Stage {
+        /// No server has answered yet: there is nothing to greet with.
+        case silent
+        case loggingIn
+        /// A password is being checked elsewhere, a KILL is under way, or the first backend connection is awaited.
+        case busy
+        case open
+        case closed
+    }
+
+    static let readAhead = 256 << 10
+    /// How long a connection is kept for a client that may ask about its last statement.
+    static let lingerNanoseconds: Int64 = 300_000_000
+
+    let listener: ListenerContext
+    let group: GroupContext
+    let loop: LoopContext
+    private(set) var number: UInt32 = 0
+    private(set) var session: MySQLClientSession?
+    private(set) var user = ""
+    private(set) var usesTLS = false
+    let cancelSecret: [UInt8] = []
+
+    private var stage = Stage.silent
+    private var login: MySQLClientLogin?
+    private var challenge: [UInt8] = []
+    /// Those of the login; `flags` are the ones that matter to a backend.
+    private var capabilities = MySQLCapabilities()
+    private var flags = MySQLCapabilities()
+    private var credentials: BackendCredentials?
+    private var context: ChannelHandlerContext?
+    private var buffer: ByteBuffer?
+    private var pool: BackendPool<MySQLBackendConnection>?
+    private var backend: MySQLBackendConnection?
+    private var lastBackend: Int?
+    private var isWaiting = false
+    private var isWelcoming = false
+    private var isChangingUser = false
+    private var lingeringSince: Int64 = 0
+    private var needsFlush = false
+    private var readsPaused = false
+    private var readWithheld = false
+    private var lastActive = Clock.now()
+    private var askedAt: Int64 = 0
+
+    var id: Int { Int(number) }
+    var isPinned: Bool { session?.isPinned ?? false }
+    var isInTransaction: Bool { session?.isInTransaction ?? false }
+
+    init(listener: ListenerContext, group: GroupContext, loop: LoopContext) {
+        self.listener = listener
+        self.group = group
+        self.loop = loop
+    }
+
+    // MARK: Channel events
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        loop.metrics.clientConnectionsReceived += 1
+        if context.channel.isActive { begin() }
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        begin()
+        context.fireChannelActive()
+    }
+
+    private func begin() {
+        guard number == 0 else { return }
+        guard loop.admits(context?.channel.remoteAddress) else {
+            reject(
+                MySQLServerError(code: 1040, state: "08004", message: "Too many log-ins a second from this address"),
+                sequence: 0)
+            return
+        }
+        guard let number = loop.register(self) else {
+            reject(MySQLServerError(code: 1040, state: "08004", message: "Too many connections"), sequence: 0)
+            return
+        }
+        self.number = number
+        challenge = (0..<20).map { _ in UInt8.random(in: 48...122) }
+        let shared = group.shared
+        login = MySQLClientLogin(
+            policy: listener.mysqlPolicy, challenge: challenge,
+            address: context?.channel.remoteAddress?.ipAddress ?? "localhost", keyPair: { shared.keyPair() })
+        greet()
+    }
+
+    /// Clients speak second: greet as soon as it is known what the servers are.
+    private func greet() {
+        guard case .silent = stage, context != nil else { return }
+        guard let greeting = group.shared.greeting else {
+            let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
+            loop.eventLoop.scheduleTask(in: .milliseconds(20)) { bound.value.greet() }
+            return
+        }
+        stage = .loggingIn
+        if let bytes = login?.start(version: greeting.version, connectionID: number, status: greeting.status) {
+            write(bytes, flush: true)
+        }
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let bytes = unwrapInboundIn(data)
+        switch stage {
+        case .open: session?.append(bytes)
+        case .silent, .loggingIn, .busy:
+            if buffer == nil { buffer = bytes } else { buffer!.writeImmutableBuffer(bytes) }
+            if buffer!.readableBytes > 1 << 20 { close() }
+        case .closed: break
+        }
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        switch stage {
+        case .open: drive()
+        case .loggingIn: continueLogin()
+        case .silent, .busy, .closed: break
+        }
+        context.fireChannelReadComplete()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        finish()
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        loop.logger.debug("client connection failed", metadata: ["error": "\(error)"])
+        context.close(promise: nil)
+    }
+
+    func close() { context?.close(promise: nil) }
+
+    /// The client is gone, whatever the reason: give back what it holds.
+    private func finish() {
+        if case .closed = stage { return }
+        stage = .closed
+        loop.metrics.clientConnectionsClosed += 1
+        if number != 0 { loop.unregister(number) }
+        guard let pool else { return }
+        pool.clients -= 1
+        if isWaiting { pool.cancelRequest(self) }
+        pool.noLonger(lingering: self)
+        guard let backend, let state = backend.session, let session else { return }
+        self.backend = nil
+        backend.resumeReads()
+        let usable = state.isQuiet && session.canBeReset
+        if usable, session.endLinger(), !mustMove {
+            pool.release(backend)
+        } else if usable, !mustMove {
+            session.abandonBackend()
+            pool.releaseAfterReset(backend, rollBack: true, discard: true)
+        } else {
+            if !state.isQuiet { sendKill(to: backend) }
+            pool.discard(backend)
+        }
+    }
+
+    // MARK: Login
+
+    private func continueLogin() {
+        guard var login else { return }
+        while case .loggingIn = stage, var input = buffer {
+            let action: MySQLClientLogin.Action
+            do {
+                action = try login.receive(&input)
+            } catch {
+                reject(MySQLServerError(code: 1043, state: "08S01", message: "Bad handshake"), sequence: nil)
+                return
+            }
+            buffer = input.readableBytes > 0 ? input : nil
+            self.login = login
+            if case .more = action { return }
+            perform(action)
+            guard let next = self.login else { return }
+            login = next
+        }
+    }
+
+    private func perform(_ action: MySQLClientLogin.Action) {
+        switch action {
+        case .more: break
+        case .reply(let bytes): write(bytes, flush: true)
+        case .startTLS: startTLS()
+        case .authenticate:
+            user = login?.response?.user ?? ""
+            let method = group.shared.authenticator.mysqlMethod(user: user, tls: usesTLS)
+            if let action = login?.begin(method) { perform(action) }
+        case .check(let secret, let check): runCheck(secret, check)
+        case .accepted(let bytes):
+            if bytes.readableBytes > 0 { write(bytes, flush: false) }
+            stage = .busy
+            enter()
+        case .fail(let bytes, _):
+            loop.metrics.clientConnectionsSetupFailedAuth += 1
+            write(bytes, flush: true)
+            close()
+        }
+    }
+
+    private func startTLS() {
+        guard let context, let tls = listener.tls else { return close() }
+        do {
+            try context.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls), position: .first)
+            usesTLS = true
+            login?.encrypted()
+            guard let early = buffer else { return }
+            // The client's first TLS bytes came along with its wish for it.
+            buffer = nil
+            context.pipeline.fireChannelRead(early)
+            context.pipeline.fireChannelReadComplete()
+        } catch {
+            close()
+        }
+    }
+
+    private func runCheck(_ secret: Secret, _ check: @escaping @Sendable (Secret) async -> Bool) {
+        stage = .busy
+        let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
+        let eventLoop = loop.eventLoop
+        Task {
+            let good = await check(secret)
+            eventLoop.execute {
+                let connection = bound.value
+                guard case .busy = connection.stage else { return }
+                connection.stage = .loggingIn
+                if let action = connection.login?.checked(good) { connection.perform(action) }
+            }
+        }
+    }
+
+    /// An error the client gets in place of what it waits for, and then the end.
+    private func reject(_ error: MySQLServerError, sequence: UInt8?) {
+        var bytes = ByteBuffer()
+        if let sequence {
+            var payload = ByteBuffer()
+            error.write(to: &payload)
+            MySQLPacket.write(payload, sequence: sequence, to: &bytes)
+        } else if let refusal = login?.refusal(error) {
+            bytes = refusal
+        }
+        guard let context else { return }
+        context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
+        context.close(promise: nil)
+    }
+
+    // MARK: Welcome
+
+    private func poolKey(hasDatabase: Bool) -> PoolKey? {
+        credentials.map {
+            PoolKey(role: listener.role, credentials: $0, database: hasDatabase ? "" : "-", flags: flags.rawValue)
+        }
+    }
+
+    /// Authenticated: find the pool, and let a server say whether the database may be used.
+    private func enter() {
+        guard let response = login?.response, let greeting = group.shared.greeting else { return close() }
+        guard let known = group.shared.authenticator.backendCredentials(user: user, database: response.database ?? "")
+        else {
+            reject(
+                MySQLServerError(
+                    code: 1045, state: "28000", message: "The proxy has no credentials for the user '\(user)'"),
+                sequence: nil)
+            return
+        }
+        if !isChangingUser {
+            if usesTLS { loop.metrics.clientConnectionsTLS += 1 } else { loop.metrics.clientConnectionsNoTLS += 1 }
+        }
+        credentials = known
+        capabilities = response.capabilities
+        flags = capabilities.intersection(.significant)
+        if !group.configuration.pool.allowsLocalInfile { flags.remove(.localFiles) }
+        let settings = greeting.settings(of: response)
+        guard let key = poolKey(hasDatabase: settings.content.database != nil) else { return }
+        let pool = group.pool(key, of: MySQLBackendConnection.self)
+        self.pool?.clients -= 1
+        self.pool = pool
+        pool.clients += 1
+        session = MySQLClientSession(
+            settings: settings, defaultStatus: greeting.status, registry: pool.common.registry)
+        guard let database = settings.content.database, !pool.common.knows(database, now: Clock.now()) else {
+            return sendWelcome()
+        }
+        isWelcoming = true
+        isWaiting = true
+        pool.request(self, settings: settings)
+    }
+
+    private func sendWelcome() {
+        guard let status = group.shared.greeting?.status, let bytes = login?.ok(status: status) else { return }
+        login = nil
+        write(bytes, flush: true)
+        if !isChangingUser { loop.metrics.clientConnectionsSetupSucceeded += 1 }
+        isChangingUser = false
+        stage = .open
+        lastActive = Clock.now()
+        if let early = buffer {
+            buffer = nil
+            session?.append(early)
+            drive()
+        }
+    }
+
+    /// The backend has taken the client's settings, or refused them.
+    private func finishWelcome(_ error: MySQLServerError?) {
+        isWelcoming = false
+        if let error {
+            loop.metrics.clientConnectionsSetupFailedAuth += 1
+            return reject(error, sequence: nil)
+        }
+        if let database = session?.settings.content.database { pool?.common.learn(database, now: Clock.now()) }
+        sendWelcome()
+    }
+
+    /// COM_CHANGE_USER: as a login, over the connection there is.
+    private func changeUser(_ payload: ByteBuffer) {
+        giveUpBackend()
+        guard let response = MySQLHandshakeResponse(changeUser: payload, capabilities: capabilities) else {
+            return reject(MySQLServerError(code: 1047, state: "08S01", message: "Unknown command"), sequence: 1)
+        }
+        isChangingUser = true
+        stage = .loggingIn
+        buffer = session?.takePending()
+        let shared = group.shared
+        var login = MySQLClientLogin(
+            policy: listener.mysqlPolicy, challenge: challenge,
+            address: context?.channel.remoteAddress?.ipAddress ?? "localhost", keyPair: { shared.keyPair() })
+        let action = login.change(to: response, sequence: 0, encrypted: usesTLS)
+        self.login = login
+        perform(action)
+    }
+
+    // MARK: Requests
+
+    /// Moves what the client has sent: to the backend it has, or into the queue for one.
+    private func drive() {
+        if lingeringSince != 0 { endLingering() }
+        while case .open = stage, let session, !isWaiting {
+            var toBackend = RelayOutput()
+            var toClient = RelayOutput()
+            let need: MySQLClientSession.Need
+            do {
+                need = try session.advanceFront(toBackend: &toBackend, toClient: &toClient)
+            } catch {
+                loop.logger.info("client broke the protocol", metadata: ["error": "\(error)", "user": "\(user)"])
+                return reject(
+                    MySQLServerError(code: 1835, state: "HY000", message: "Malformed communication packet"), sequence: 1
+                )
+            }
+            if let bytes = toBackend.take(), let backend {
+                lastActive = Int64.max
+                backend.send(bytes)
+                if !backend.isWritable { readsPaused = true }
+            }
+            if let bytes = toClient.take() {
+                lastActive = Clock.now()
+                write(bytes, flush: true)
+            }
+            if session.pendingBytes > MySQLClientConnection.readAhead { readsPaused = true }
+            switch need {
+            case .bytes:
+                if session.isIdlyLinked { startLingering() }
+                if readsPaused, backend?.isWritable ?? true, session.pendingBytes <= MySQLClientConnection.readAhead {
+                    resumeReads()
+                }
+                return
+            case .backend(let last): return demand(session, last: last)
+            case .termination: return close()
+            case .kill(let queryOnly, let id): return kill(queryOnly: queryOnly, id: id)
+            case .changeUser(let payload): return changeUser(payload)
+            case .releaseForReset: giveUpBackend()
+            }
+        }
+    }
+
+    private func demand(_ session: MySQLClientSession, last: Bool) {
+        lastActive = Int64.max
+        askedAt = Clock.now()
+        isWaiting = true
+        pool?.request(self, settings: session.settings, last: last ? lastBackend : nil)
+    }
+
+    /// The backend has state nobody wants.
+    private func giveUpBackend() {
+        guard let connection = backend else { return }
+        backend = nil
+        connection.resumeReads()
+        let clean = connection.session?.isQuiet == true && !mustMove
+        session?.abandonBackend()
+        if clean {
+            pool?.releaseAfterReset(connection, rollBack: true, discard: true)
+        } else {
+            pool?.discard(connection)
+        }
+    }
+
+    // MARK: Backend
+
+    func borrowed(_ connection: MySQLBackendConnection) {
+        isWaiting = false
+        guard let session, let state = connection.session, context != nil else {
+            pool?.release(connection)
+            return
+        }
+        backend = connection
+        var out = RelayOutput()
+        perform(session.link(state), &out)
+    }
+
+    func borrowFailed(_ failure: BorrowFailure<MySQLServerError>) {
+        isWaiting = false
+        let error: MySQLServerError
+        switch failure {
+        case .tooManyWaiting:
+            error = MySQLServerError(
+                code: 1040, state: "08004", message: "Too many clients are waiting for a database connection")
+        case .timedOut:
+            error = MySQLServerError(
+                code: 9501, state: "HY000", message: "Timed-out waiting to acquire database connection")
+        case .login(let refusal): error = refusal
+        }
+        if isWelcoming { return finishWelcome(error) }
+        refuse(error)
+    }
+
+    private func refuse(_ error: MySQLServerError) {
+        var out = RelayOutput()
+        session?.refuse(error, toClient: &out)
+        lastActive = Clock.now()
+        if let bytes = out.take() { write(bytes, flush: true) }
+        drive()
+    }
+
+    func deliver(_ out: inout RelayOutput, _ outcome: MySQLBackendSession.Outcome) {
+        guard let session else { return }
+        if outcome == .moved {
+            if let bytes = out.take() { write(bytes, flush: false) }
+            if let context, !context.channel.isWritable { backend?.pauseReads() }
+            return
+        }
+        if outcome == .ready {
+            loop.metrics.queryRequests += 1
+            if usesTLS { loop.metrics.queryRequestsTLS += 1 } else { loop.metrics.queryRequestsNoTLS += 1 }
+            // The server says it is read-only: it was the writer a moment ago.
+            if let code = backend?.session?.report.error?.code, code == 1290 || code == 1836 { group.alarm() }
+        }
+        let step = session.advance(outcome, toClient: &out)
+        if let bytes = out.take() { write(bytes, flush: true) }
+        perform(step, &out)
+    }
+
+    private func perform(_ step: MySQLClientSession.Step, _ out: inout RelayOutput) {
+        switch step {
+        case .none: break
+        case .pump:
+            if isWelcoming {
+                // Nothing is asked of the backend but to take the settings.
+                if session?.endLinger() == true { releaseBackend() }
+                finishWelcome(nil)
+            } else {
+                if session?.isIdlyLinked == true { answered() }
+                drive()
+            }
+        case .sendInternal(let bytes): backend?.send(bytes)
+        case .release:
+            answered()
+            releaseBackend()
+            resumeReads()
+            drive()
+        case .linger:
+            answered()
+            resumeReads()
+            startLingering()
+        case .discard(let error): settingsRefused(error)
+        }
+    }
+
+    private func answered() {
+        let now = Clock.now()
+        if askedAt > 0 {
+            loop.metrics.queryResponseNanoseconds += Int(now - askedAt)
+            loop.metrics.queryResponseCount += 1
+            askedAt = 0
+        }
+        lastActive = now
+    }
+
+    /// The session machine has unlinked it.
+    private func releaseBackend() {
+        guard let connection = backend else { return }
+        backend = nil
+        lastBackend = connection.id
+        connection.resumeReads()
+        if session?.droppedDatabase == true {
+            session?.droppedDatabase = false
+            pool?.common.forgetDatabases()
+        }
+        if mustMove {
+            pool?.discard(connection)
+            move()
+        } else {
+            pool?.release(connection)
+            if needsOtherPool { move() }
+        }
+    }
+
+    private var needsOtherPool: Bool {
+        guard let session, let pool else { return false }
+        return (session.settings.content.database == nil) != (pool.key.database == "-")
+    }
+
+    /// A connection that has got a default database is of no use to clients without one.
+    private var mustMove: Bool { needsOtherPool && pool?.key.database == "-" }
+
+    private func move() {
+        guard let session, let key = poolKey(hasDatabase: session.settings.content.database != nil) else { return }
+        pool?.clients -= 1
+        let next = group.pool(key, of: MySQLBackendConnection.self)
+        next.clients += 1
+        pool = next
+        lastBackend = nil
+    }
+
+    /// The backend could not be brought into the client's state.
+    private func settingsRefused(_ error: MySQLServerError) {
+        guard let connection = backend, let session else { return }
+        backend = nil
+        session.abandonBackend()
+        pool?.discard(connection)
+        if isWelcoming { return finishWelcome(error) }
+        if error.code == 1049 || error.code == 1044, session.settings.content.database != nil {
+            // Somebody dropped it: go on without, as the server would.
+            session.forgetDatabase()
+            move()
+            return drive()
+        }
+        refuse(error)
+    }
+
+    func backendLost(_ connection: MySQLBackendConnection) {
+        backend = nil
+        if lingeringSince != 0 { endLingering() }
+        guard let session else { return }
+        var error = connection.session?.parting ?? .lost("Lost connection to the database server")
+        error.message += " (the proxy cannot know whether the statement took effect)"
+        var out = RelayOutput()
+        let loss = session.backendLost(error, toClient: &out)
+        if let bytes = out.take() { write(bytes, flush: true) }
+        switch loss {
+        case .fatal: close()
+        case .answered, .unnoticed:
+            answered()
+            if isWelcoming {
+                isWaiting = true
+                pool?.request(self, settings: session.settings)
+                return
+            }
+            resumeReads()
+            drive()
+        }
+    }
+
+    // MARK: Lingering
+
+    private func startLingering() {
+        guard lingeringSince == 0, backend != nil else { return }
+        lingeringSince = Clock.now()
+        lastActive = lingeringSince
+        pool?.linger(self)
+    }
+
+    private func endLingering() {
+        lingeringSince = 0
+        pool?.noLonger(lingering: self)
+    }
+
+    func lingeredLongEnough(_ now: Int64) -> Bool { now - lingeringSince > MySQLClientConnection.lingerNanoseconds }
+
+    func stopLingering() {
+        guard lingeringSince != 0 else { return }
+        endLingering()
+        if session?.endLinger() == true { releaseBackend() }
+    }
+
+    // MARK: KILL
+
+    private func kill(queryOnly: Bool, id: UInt64) {
+        guard let target = UInt32(exactly: id) else { return passKill() }
+        stage = .busy
+        let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
+        listener.kill(target, user, queryOnly, loop.eventLoop).whenComplete { result in
+            bound.value.killed((try? result.get()) ?? .unknown, queryOnly: queryOnly, id: target)
+        }
+    }
+
+    private func killed(_ outcome: KillOutcome, queryOnly: Bool, id: UInt32) {
+        guard case .busy = stage else { return }
+        switch outcome {
+        case .done: answerKill(nil)
+        case .forbidden:
+            answerKill(MySQLServerError(code: 1095, state: "HY000", message: "You are not owner of thread \(id)"))
+        case .unknown: passKill()
+        case .elsewhere(let peer):
+            guard let password = group.shared.authenticator.password(user: user) else { return passKill() }
+            let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
+            MySQLKill.send(
+                "KILL \(queryOnly ? "QUERY " : "")\(id)", to: peer,
+                as: BackendCredentials(user: user, password: password), group: group
+            ) { error in
+                bound.value.answerKill(
+                    error.map { MySQLServerError(code: 1094, state: "HY000", message: $0) })
+            }
+        }
+    }
+
+    private func answerKill(_ error: MySQLServerError?) {
+        guard case .busy = stage else { return }
+        stage = .open
+        var out = RelayOutput()
+        session?.answerKill(error, toClient: &out)
+        if let bytes = out.take() { write(bytes, flush: true) }
+        takeEarlyBytes()
+        drive()
+    }
+
+    private func passKill() {
+        stage = .open
+        session?.passKill()
+        takeEarlyBytes()
+        drive()
+    }
+
+    private func takeEarlyBytes() {
+        guard let early = buffer else { return }
+        buffer = nil
+        session?.append(early)
+    }
+
+    /// Another client's KILL, or its own over a second connection.
+    func cancelRequested() {
+        if isWaiting, !isWelcoming {
+            pool?.cancelRequest(self)
+            isWaiting = false
+            refuse(MySQLServerError(code: 1317, state: "70100", message: "Query execution was interrupted"))
+            return
+        }
+        guard let backend, let state = backend.session, !state.isQuiet else { return }
+        sendKill(to: backend)
+    }
+
+    private func sendKill(to backend: MySQLBackendConnection) {
+        guard let state = backend.session, let credentials else { return }
+        backend.cancelsUnderWay += 1
+        let pool = self.pool
+        MySQLKill.send("KILL QUERY \(state.connectionID)", to: backend.target, as: credentials, group: group) { _ in
+            backend.cancelsUnderWay -= 1
+            if backend.cancelsUnderWay == 0, backend.releaseDeferred {
+                backend.releaseDeferred = false
+                pool?.release(backend)
+            }
+        }
+    }
+
+    // MARK: Writing and back-pressure
+
+    @inline(__always)
+    private func write(_ bytes: ByteBuffer, flush: Bool) {
+        guard let context else { return }
+        if flush {
+            needsFlush = false
+            context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
+        } else {
+            needsFlush = true
+            context.write(wrapOutboundOut(bytes), promise: nil)
+        }
+    }
+
+    func flush() {
+        guard needsFlush else { return }
+        needsFlush = false
+        context?.flush()
+        if let context, !context.channel.isWritable { backend?.pauseReads() }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable { backend?.resumeReads() } else { backend?.pauseReads() }
+        context.fireChannelWritabilityChanged()
+    }
+
+    func read(context: ChannelHandlerContext) {
+        if readsPaused { readWithheld = true } else { context.read() }
+    }
+
+    func resumeReads() {
+        guard readsPaused else { return }
+        readsPaused = false
+        if readWithheld {
+            readWithheld = false
+            context?.read()
+        }
+        if case .open = stage, session?.pending != nil, !isWaiting { drive() }
+    }
+
+    // MARK: Time
+
+    func checkTimeouts(_ now: Int64) {
+        switch stage {
+        case .silent, .loggingIn:
+            if now - lastActive > loop.configuration.loginTimeout.nanosecondsCount { close() }
+        case .open:
+            guard backend == nil, !isWaiting, lastActive != Int64.max,
+                now - lastActive > group.configuration.pool.idleClientTimeout.nanosecondsCount
+            else { return }
+            close()
+        case .busy, .closed: break
+        }
+    }
+
+    var summary: ClientSummary {
+        ClientSummary(
+            number: number, user: user, database: session?.settings.content.database ?? "", listener: listener.name,
+            state: backend != nil ? "linked" : isWaiting ? "waiting" : "idle",
+            pins: session?.pins.description ?? "", pinnedBy: session?.pinnedBy ?? "",
+            backendProcess: backend?.session?.connectionID ?? 0)
+    }
+}
