@@ -34,13 +34,13 @@ package final class GroupTail: Sendable {
         self.sealer = sealer
     }
 
-    /// Sealed bytes held.
+    /// About how much memory its parts take once they are opened, bytes.
     var bytes: Int { state.withLock { $0.bytes } }
 
     package func add(_ header: BatchHeader, _ payload: ByteBuffer) {
         state.withLock { state in
             if state.sealed.updateValue((header, payload), forKey: header.end.value) == nil {
-                state.bytes += payload.readableBytes
+                state.bytes += header.weight
             }
         }
     }
@@ -58,7 +58,7 @@ package final class GroupTail: Sendable {
             guard let found = state.sealed[header.end.value], found.header == header else { return }
             state.sealed[header.end.value] = nil
             state.opened[header.end.value] = nil
-            state.bytes -= found.payload.readableBytes
+            state.bytes -= header.weight
         }
     }
 
@@ -68,7 +68,7 @@ package final class GroupTail: Sendable {
             for (end, part) in state.sealed where end <= lsn.value {
                 state.sealed[end] = nil
                 state.opened[end] = nil
-                state.bytes -= part.payload.readableBytes
+                state.bytes -= part.header.weight
             }
             state.index.drop(through: lsn)
             // A node that was down may come back with a floor below this; it starts the index over.
@@ -123,4 +123,9 @@ package final class GroupTail: Sendable {
             if isCurrent { return index }
         }
     }
+}
+
+extension BatchHeader {
+    /// About how long the part's records are, bytes: the payload may be compressed. The batch's length in the log bounds it.
+    var weight: Int { max(Int(payloadBytes), min(Int(end.value - start.value), 16 * Int(payloadBytes))) }
 }

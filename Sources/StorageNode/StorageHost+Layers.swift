@@ -98,8 +98,7 @@ extension StorageHost {
             let all = segment.machine.history(after: segment.machine.floor.lsn, upTo: complete)
             var bytes = 0
             let history = all.prefix { header in
-                // The log's length, for payloads may be compressed.
-                defer { bytes += Int(header.end.value - header.start.value) }
+                defer { bytes += header.weight }
                 return bytes < configuration.layerBytes
             }
             return (Array(history), history.count == all.count ? complete : history.last?.end ?? .zero)
