@@ -146,7 +146,7 @@ extension Supervisor {
         order.by = "\(new.id)"
         order.directory = new.directory
         // The host of the node first: others may send to it as soon as they know of it.
-        let hosts = keepers.filter { $0.role == new.role } + keepers.filter { $0.role != new.role }
+        let hosts = volumeKeepers.filter { $0.role == new.role } + volumeKeepers.filter { $0.role != new.role }
         for keeper in hosts where keeper.pid != nil {
             let request = AdminRequest(.replaceNode, node: order)
             do { _ = try AdminClient(path: directory.socket(keeper.role)).send(request, timeoutSeconds: 5) } catch {
@@ -179,7 +179,7 @@ extension Supervisor {
     private func removeLeaving() throws {
         for var node in try setup.metadata.nodes() where node.state == .leaving {
             var isRemoved = true
-            for keeper in keepers {
+            for keeper in volumeKeepers {
                 // A process that is down does not know of the node when it starts again; its host has to remove the files.
                 guard keeper.pid != nil else {
                     if keeper.role == node.role { isRemoved = false }
@@ -192,6 +192,7 @@ extension Supervisor {
             guard isRemoved else { continue }
             node.state = .retired
             try setup.metadata.save([node])
+            try MetadataCopies(directory: directory).save(setup.metadata)
             let id = "\(node.id)"
             faults.withLock { state in
                 state.nodesDown.removeAll { $0 == id }

@@ -20,7 +20,7 @@ extension Supervisor {
     /// The answers of the processes that run and answer, by role.
     func processes() -> [String: ProcessStatus] {
         var answers: [String: ProcessStatus] = [:]
-        for keeper in keepers where keeper.pid != nil {
+        for keeper in volumeKeepers where keeper.pid != nil {
             let client = AdminClient(path: directory.socket(keeper.role))
             answers[keeper.role] = try? client.send(AdminRequest(.status), timeoutSeconds: 2).process
         }

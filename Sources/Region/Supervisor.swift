@@ -21,6 +21,8 @@ package final class Supervisor: Sendable {
     /// The processes of the region; instances that are made later add theirs.
     private let children: Mutex<[ChildKeeper]>
     var keepers: [ChildKeeper] { children.withLock { $0 } }
+    /// Those that host storage nodes or instances, and answer on a socket: all but the control plane.
+    var volumeKeepers: [ChildKeeper] { keepers.filter { $0.role != ControlConfiguration.role } }
     /// Serialises the control plane's orders.
     let ordering = Mutex<Void>(())
     private let executable: String
@@ -246,7 +248,7 @@ package final class Supervisor: Sendable {
     }
 
     func client(forInstanceOf cluster: String) throws -> AdminClient {
-        for keeper in keepers where keeper.pid != nil {
+        for keeper in volumeKeepers where keeper.pid != nil {
             let client = AdminClient(path: directory.socket(keeper.role))
             let process = try? client.send(AdminRequest(.status), timeoutSeconds: 2).process
             if let process, process.instances.contains(where: { $0.cluster == cluster }) { return client }

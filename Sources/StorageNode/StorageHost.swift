@@ -88,7 +88,7 @@ package final class StorageHost: Sendable {
     let links: PeerLinks
     let server = Mutex<StorageServer?>(nil)
     let isStopping = Atomic<Bool>(false)
-    /// Sealed bytes outside layers, all groups; a hint for back-pressure.
+    /// Weight of what is outside layers, all groups, bytes; a hint for back-pressure.
     let tailBytes = Atomic<Int>(0)
     /// The memory is crowded and no layer can be cut: waiting for one would be for ever. The writer's allocation limit bounds it.
     let isLayeringStuck = Atomic<Bool>(false)
