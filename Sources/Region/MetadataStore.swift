@@ -162,7 +162,8 @@ package final class MetadataStore: Sendable {
                     id: row["id"], engine: engine, volume: try Self.volume(row["volume"]),
                     state: ClusterRecord.State(rawValue: row["state"]) ?? .creating, host: row["host"],
                     port: row["port"],
-                    superuser: row["superuser"], password: try Self.decode(row["password"]), isManaged: row["isManaged"])
+                    superuser: row["superuser"], password: try Self.decode(row["password"]), isManaged: row["isManaged"]
+                )
             }
         }
     }
@@ -184,7 +185,8 @@ package final class MetadataStore: Sendable {
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
             arguments: [
-                cluster.id, cluster.engine.rawValue, "\(cluster.volume)", cluster.state.rawValue, cluster.host, cluster.port,
+                cluster.id, cluster.engine.rawValue, "\(cluster.volume)", cluster.state.rawValue, cluster.host,
+                cluster.port,
                 cluster.superuser, try JSONEncoder().encode(cluster.password), cluster.isManaged,
             ])
     }
@@ -241,7 +243,8 @@ package final class MetadataStore: Sendable {
             try Row.fetchAll(db, sql: "SELECT * FROM instance ORDER BY id").map { row in
                 InstanceRecord(
                     id: row["id"], cluster: row["cluster"], isRunning: row["isRunning"], generation: row["generation"],
-                    settings: try JSONDecoder().decode([String: String].self, from: Data((row["settings"] as String).utf8)))
+                    settings: try JSONDecoder().decode(
+                        [String: String].self, from: Data((row["settings"] as String).utf8)))
             }
         }
     }

@@ -93,7 +93,8 @@ package final class Supervisor: Sendable {
     private func controlKeeper(_ control: ControlConfiguration) throws -> ChildKeeper {
         let launch = launch(ControlConfiguration.role, subcommand: ControlConfiguration.role)
         return ChildKeeper(
-            role: ControlConfiguration.role, launch: launch, failureFile: control.failureFile, longestPause: .seconds(1),
+            role: ControlConfiguration.role, launch: launch, failureFile: control.failureFile,
+            longestPause: .seconds(1),
             logger: logger
         ) { _ in }
     }

@@ -42,8 +42,12 @@ package struct PartSealer: Sendable {
 
     /// The records, or nil if the payload is not what was sealed.
     package func open(_ payload: ByteBuffer, _ header: BatchHeader) -> ByteBuffer? {
-        guard var plain = sealer.open(payload, nonce: .init(of: header), context: header.sealingContext) else { return nil }
-        guard plain.getInteger(at: plain.readerIndex, endianness: .little, as: UInt32.self) == Self.magic else { return plain }
+        guard var plain = sealer.open(payload, nonce: .init(of: header), context: header.sealingContext) else {
+            return nil
+        }
+        guard plain.getInteger(at: plain.readerIndex, endianness: .little, as: UInt32.self) == Self.magic else {
+            return plain
+        }
         guard let (_, length) = plain.readMultipleIntegers(endianness: .little, as: (UInt32, UInt32).self),
             length <= JournalEntry.payloadMax
         else { return nil }
@@ -89,7 +93,8 @@ extension BatchHeader {
     /// What a part's payload is bound to besides its key.
     fileprivate var sealingContext: ByteBuffer {
         var context = ByteBuffer()
-        context.writeMultipleIntegers(volume.value, group.value, epoch.value, start.value, end.value, endianness: .little)
+        context.writeMultipleIntegers(
+            volume.value, group.value, epoch.value, start.value, end.value, endianness: .little)
         return context
     }
 }

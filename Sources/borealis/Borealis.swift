@@ -18,7 +18,8 @@ struct Borealis: ParsableCommand {
             """,
         version: version,
         subcommands: [
-            Up.self, Down.self, Status.self, Fault.self, Volume.self, ProxyRole.self, Env.self, Version.self, StorageRole.self,
+            Up.self, Down.self, Status.self, Fault.self, Volume.self, ProxyRole.self, Env.self, Version.self,
+            StorageRole.self,
             InstanceRole.self, ControlRole.self,
         ])
 }

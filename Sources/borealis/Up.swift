@@ -150,7 +150,8 @@ struct Up: ParsableCommand {
         if report.clusters.isEmpty { print("the region is up, without a cluster") }
         guard api else { return }
         guard let keys = Env.awaitKeys(region.directory) else {
-            return Terminal.note("the AWS API does not answer yet: see \(region.directory.log(ControlConfiguration.role))")
+            return Terminal.note(
+                "the AWS API does not answer yet: see \(region.directory.log(ControlConfiguration.role))")
         }
         print("the AWS API answers:")
         for (name, value) in keys.environment { print("  export \(name)=\(value)") }
@@ -171,7 +172,8 @@ struct Up: ParsableCommand {
         if !api { arguments.append("--no-api") }
         let values: [(String, String?)] = [
             ("--layout", layout?.rawValue), ("--engine", engine?.rawValue), ("--port", port.map(String.init)),
-            ("--api-port", apiPort.map(String.init)), ("--mariadb-port", mariaPort.map(String.init)), ("--mariadb-bin", mariaBin.map(DataDirectory.resolve)),
+            ("--api-port", apiPort.map(String.init)), ("--mariadb-port", mariaPort.map(String.init)),
+            ("--mariadb-bin", mariaBin.map(DataDirectory.resolve)),
             ("--group-bytes", groupBytes.map { "\($0.bytes)" }), ("--cache-bytes", cacheBytes.map { "\($0.bytes)" }),
             ("--journal-bytes", journalBytes.map { "\($0.bytes)" }), ("--pg-bin", pgBin.map(DataDirectory.resolve)),
             ("--engine-user", engineUser),

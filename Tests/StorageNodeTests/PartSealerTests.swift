@@ -13,7 +13,8 @@ import VolumeModel
 
     private func header(_ end: UInt64) -> BatchHeader {
         BatchHeader(
-            volume: VolumeID(1), group: .namespace, epoch: VolumeEpoch(1), membershipEpoch: MembershipEpoch(1), start: LSN(1),
+            volume: VolumeID(1), group: .namespace, epoch: VolumeEpoch(1), membershipEpoch: MembershipEpoch(1),
+            start: LSN(1),
             end: LSN(end), previous: LSN(1))
     }
 
