@@ -54,11 +54,13 @@ def recorded_groups(region):
 
 
 def test_every_group_is_recorded(region):
+    # Groups go on being opened while the engine writes its checkpoint: ask until the two agree.
     until("the metadata has every group", lambda: len(recorded_groups(region)) == region.cluster()["driver"]["groups"], 30)
+    until("volume stat shows what is recorded", lambda: [g["group"] for g in stat(region)["groups"]] == list(
+        recorded_groups(region)), 30)
     assert len(recorded_groups(region)) > 2
     assert all(sets == [["a1", "a2", "b1", "b2", "c1", "c2"]] for sets in recorded_groups(region).values())
     shown = stat(region)["groups"]
-    assert [g["group"] for g in shown] == list(recorded_groups(region))
     assert all(g["sets"] == [["a1", "a2", "b1", "b2", "c1", "c2"]] for g in shown)
 
 
@@ -153,8 +155,10 @@ def test_lost_metadata(region):
     region.wait_nodes("up", node_names(region))
     with region.connect() as connection:
         assert connection.execute("SELECT count(*), count(DISTINCT body) FROM ballast").fetchone() == (12000, 12000)
-    until("every group is recorded again", lambda: recorded_groups(region) == groups, 30)
-    assert region.cluster()["driver"]["groups"] == len(groups) > 2
+    # The checkpoint of the stop may have opened one more.
+    until("every group is recorded again", lambda: all(
+        recorded_groups(region).get(number) == sets for number, sets in groups.items()), 30)
+    assert region.cluster()["driver"]["groups"] >= len(groups) > 2
 
     # Without any copy nothing new is made over what is there.
     region.down()
