@@ -390,32 +390,29 @@ package final class StorageHost: Sendable {
             answers.removeAll(keepingCapacity: true)
         }
         for outgoing in outbox {
-            guard case .reply(let id, let connection, let reply, let payload) = outgoing else {
-                send(outgoing)
-                continue
+            switch outgoing {
+            case .reply(let id, let connection, let reply, let payload):
+                if connection != driver { answer() }
+                driver = connection
+                answers.append(SegmentAnswer(id: id, reply: reply, payload: payload))
+            case .message(let from, let node, let message, let payload):
+                send(message, from: from, to: node, payload: payload)
+            case .copy(let id, let node):
+                startCopy(id, from: node)
             }
-            if connection != driver { answer() }
-            driver = connection
-            answers.append(SegmentAnswer(id: id, reply: reply, payload: payload))
         }
         answer()
     }
 
-    private func send(_ outgoing: Outgoing) {
-        switch outgoing {
-        case .reply: break
-        case .message(let from, let node, let message, let payload):
-            let to = SegmentID(volume: from.volume, group: from.group, node: node)
-            let isElsewhere = state.withLock { state in
-                guard !state.isolated.contains(from.node) else { return false }
-                guard state.nodes.contains(node) else { return true }
-                accept(message, to: to, from: .node(from.node), payload: payload, create: false, in: &state)
-                return false
-            }
-            if isElsewhere { links.send(message, to: to, from: from.node, payload: payload) }
-        case .copy(let id, let node):
-            startCopy(id, from: node)
+    private func send(_ message: SegmentMessage, from: SegmentID, to node: NodeID, payload: ByteBuffer?) {
+        let to = SegmentID(volume: from.volume, group: from.group, node: node)
+        let isElsewhere = state.withLock { state in
+            guard !state.isolated.contains(from.node) else { return false }
+            guard state.nodes.contains(node) else { return true }
+            accept(message, to: to, from: .node(from.node), payload: payload, create: false, in: &state)
+            return false
         }
+        if isElsewhere { links.send(message, to: to, from: from.node, payload: payload) }
     }
 
     // MARK: - Connections
