@@ -75,6 +75,7 @@ class Client(threading.Thread):
         self.bank = bank
         self.rng = random.Random(f"{bank.seed} {number}")
         self.connection = None
+        self.left = None
         self.serial = 0
         self.acknowledged, self.doubtful = set(), set()
 
@@ -97,6 +98,7 @@ class Client(threading.Thread):
 
     def drop(self):
         if self.connection:
+            self.left = self.connection.name
             self.connection.close()
             self.connection = None
 
@@ -142,22 +144,15 @@ class XAClient(Client):
         return f"'c{self.number}-{serial}'"
 
     def connected(self):
+        wait_until_gone(self.connection, self.left)
         for _, _, _, data in self.connection.execute("XA RECOVER"):
             owner, serial = data.removeprefix("c").split("-")
             if int(owner) == self.number:
                 self.commit(int(serial))
 
     def commit(self, serial):
-        """A transaction whose connection just died may still be held by it for a moment."""
-        for _ in range(50):
-            try:
-                self.connection.execute(f"XA COMMIT {self.xid(serial)}")
-                self.acknowledge(serial)
-                return
-            except ServerError as error:
-                if error.code != 1397:  # XAER_NOTA
-                    raise
-                time.sleep(0.1)
+        self.connection.execute(f"XA COMMIT {self.xid(serial)}")
+        self.acknowledge(serial)
 
     def work(self):
         self.serial += 1
@@ -269,6 +264,8 @@ class Bank:
 
     def settle(self, connection):
         """Commits what is prepared: its PREPARE was acknowledged, or is in doubt and becomes final now."""
+        for client in self.tellers:
+            wait_until_gone(connection, client.left)
         for _, _, _, data in connection.execute("XA RECOVER"):
             connection.execute(f"XA COMMIT '{data}'")
 
@@ -304,6 +301,17 @@ class Bank:
             if missing or early:
                 problems.append(f"client {client.number}: missing {sorted(missing)[:9]}, too early {early[:9]}")
         return problems
+
+
+def wait_until_gone(connection, name):
+    """Until the server has no connection of that name any more.
+
+    MariaDB 10.11 gives a prepared transaction away before InnoDB has let go of it. An XA COMMIT from elsewhere that comes
+    between the two is answered with OK and does nothing, and the transaction is not seen again before a restart: the stock
+    server on a plain file system lost 35 of 8,925 so, with its processors busy, and none of 6,401 after this wait.
+    """
+    count = f"SELECT COUNT(*) FROM information_schema.processlist WHERE host = '{name}'"
+    until(f"{name} is gone", lambda: connection.value(count) == "0", 60)
 
 
 def ledger(connection, client):

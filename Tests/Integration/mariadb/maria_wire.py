@@ -27,11 +27,14 @@ class Lost(Exception):
 
 
 class Connection:
+    """`name` is what the server's process list has under HOST: the address of this end."""
+
     def __init__(self, url, database="", timeout=30):
         parts = urllib.parse.urlsplit(url)
         self.buffer = b""
         try:
             self.socket = socket.create_connection((parts.hostname, parts.port), timeout=timeout)
+            self.name = "%s:%d" % self.socket.getsockname()[:2]
             greeting = self._packet()
             if greeting[0] == 0xFF:
                 raise ServerError(greeting)
