@@ -74,7 +74,7 @@ let package = Package(
             dependencies: [
                 "ProxyCore", "PostgresWire", "MySQLWire", crypto, nioCore, nioPosix, nioLocks, nioSSL, logging, yams,
             ], swiftSettings: house),
-        .target(name: "Keyring", dependencies: ["VolumeModel", "CBorealis", crypto, nioCore], swiftSettings: house),
+        .target(name: "Keyring", dependencies: ["VolumeModel", "CBorealis", "CLZ4", crypto, nioCore], swiftSettings: house),
         .target(
             name: "LayerStore",
             dependencies: ["LayerCore", "NamespaceCore", "LogWire", "Keyring", "VolumeModel", "CBorealis", nioCore],
@@ -83,7 +83,7 @@ let package = Package(
             name: "StorageNode",
             dependencies: [
                 "SegmentCore", "LayerCore", "LayerStore", "NamespaceCore", "LogWire", "StorageWire", "Keyring",
-                "VolumeModel", "CBorealis", "CLZ4", nioCore, nioPosix, nioSSL, logging,
+                "VolumeModel", "CBorealis", nioCore, nioPosix, nioSSL, logging,
             ], swiftSettings: house),
         .target(
             name: "VolumeDriver",

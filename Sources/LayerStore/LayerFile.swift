@@ -102,6 +102,16 @@ final class LayerFile: Sendable {
 
     /// Reads and opens a chunk. Throws `damaged` if it does not authenticate or cannot be read.
     func chunk(_ index: Int, _ identity: SegmentIdentity, _ sealer: Sealer) throws(LayerStoreError) -> ByteBuffer {
+        guard let plain = try storedChunk(index, identity, sealer).expanded else {
+            throw .damaged(layer: number, chunk: UInt32(index), what: "does not expand")
+        }
+        return plain
+    }
+
+    /// The same, compressed if it is stored so.
+    func storedChunk(
+        _ index: Int, _ identity: SegmentIdentity, _ sealer: Sealer
+    ) throws(LayerStoreError) -> StoredChunk {
         if let what = damage { throw .damaged(layer: number, chunk: nil, what: what) }
         guard let file else { throw .damaged(layer: number, chunk: nil, what: "not open") }
         let row = rows[index]
@@ -116,7 +126,8 @@ final class LayerFile: Sendable {
                 sealed, nonce: Sealer.Nonce(number, UInt64(index)),
                 context: LayerFormat.context(identity, layer: number, chunk: UInt32(index)))
         else { throw .damaged(layer: number, chunk: UInt32(index), what: "does not authenticate") }
-        return plain
+        return StoredChunk(
+            kind: row.kind, first: row.first, continues: row.continues, isCompressed: row.isCompressed, bytes: plain)
     }
 
     func forgetPages() { file?.file.forgetPages() }

@@ -15,7 +15,7 @@ internal import VolumeModel
 /// | offset | size | field |
 /// | --- | --- | --- |
 /// | 0 | 8 | magic `BXLAYER1` |
-/// | 8 | 4 | version, 1 |
+/// | 8 | 4 | version, 2; 1 had no compressed chunks |
 /// | 12 | 4 | layer number |
 /// | 16 | 1 | kind (`LayerKind`) |
 /// | 17 | 1 | zero |
@@ -35,14 +35,14 @@ internal import VolumeModel
 /// 128 bytes are authenticated with it too.
 ///
 /// Index, opened: one row of 32 bytes a chunk: u64 file and u64 block of the first key, u64 offset in the file, u32 sealed
-/// length, u8 kind (`ChunkKind`), u8 1 = continues (`PlainChunk.continues`), u16 zero.
+/// length, u8 kind (`ChunkKind`), u8 flags (1 continues: `PlainChunk.continues`, 2 compressed: `StoredChunk`), u16 zero.
 ///
 /// Footer, 32 bytes: u64 magic `BXLAYEND`, u64 offset of the index, u32 its sealed length, u32 number of chunks, u32 layer
 /// number, u32 CRC32C of the 28 bytes before.
 enum LayerFormat {
     static let magic: UInt64 = 0x3152_4559_414c_5842
     static let endMagic: UInt64 = 0x444e_4559_414c_5842
-    static let version: UInt32 = 1
+    static let version: UInt32 = 2
     static let headerBytes = 128
     static let footerBytes = 32
     static let rowBytes = 32
@@ -56,6 +56,7 @@ enum LayerFormat {
         var length: UInt32
         var kind: ChunkKind
         var continues: Bool
+        var isCompressed: Bool
 
         var first: BlockKey { BlockKey(file: FileID(file), block: block) }
     }
@@ -101,7 +102,7 @@ enum LayerFormat {
                 as: (UInt64, UInt32, UInt32, UInt8, UInt8, UInt16, UInt32, UInt64, UInt64, UInt64).self),
             let (firstFile, firstBlock, lastFile, lastBlock, chunks) = bytes.readMultipleIntegers(
                 endianness: .little, as: (UInt64, UInt64, UInt64, UInt64, UInt32).self),
-            magic == Self.magic, version == Self.version, let kind = LayerKind(rawValue: kind),
+            magic == Self.magic, (1...Self.version).contains(version), let kind = LayerKind(rawValue: kind),
             identity
                 == SegmentIdentity(volume: VolumeID(volume), group: GroupID(group), node: NodeID(node))
         else { return nil }
@@ -117,7 +118,8 @@ enum LayerFormat {
         bytes.reserveCapacity(rows.count * rowBytes)
         for row in rows {
             bytes.writeMultipleIntegers(
-                row.file, row.block, row.offset, row.length, row.kind.rawValue, UInt8(row.continues ? 1 : 0), UInt16(0),
+                row.file, row.block, row.offset, row.length, row.kind.rawValue,
+                StoredChunk.flags(continues: row.continues, isCompressed: row.isCompressed), UInt16(0),
                 endianness: .little)
         }
         return bytes
@@ -128,14 +130,16 @@ enum LayerFormat {
         var bytes = bytes
         var rows: [Row] = []
         rows.reserveCapacity(bytes.readableBytes / rowBytes)
-        while let (file, block, offset, length, kind, continues, _) = bytes.readMultipleIntegers(
+        while let (file, block, offset, length, kind, flags, _) = bytes.readMultipleIntegers(
             endianness: .little, as: (UInt64, UInt64, UInt64, UInt32, UInt8, UInt8, UInt16).self)
         {
             guard let kind = ChunkKind(rawValue: kind), length >= UInt32(Sealer.tagBytes),
-                length <= UInt32(PlainChunk.longest + Sealer.tagBytes)
+                length <= UInt32(PlainChunk.longest + Sealer.tagBytes), flags <= 3
             else { return nil }
             rows.append(
-                Row(file: file, block: block, offset: offset, length: length, kind: kind, continues: continues == 1))
+                Row(
+                    file: file, block: block, offset: offset, length: length, kind: kind, continues: flags & 1 != 0,
+                    isCompressed: flags & 2 != 0))
         }
         return rows
     }

@@ -51,6 +51,13 @@ struct LayerSet: Sendable {
         namespaces.removeAll { numbers.contains($0.layer.number) }
     }
 
+    /// Images about which the deltas up to an LSN say nothing new.
+    mutating func note(advanced numbers: Set<UInt32>, through target: LSN) {
+        for index in images.indices where numbers.contains(images[index].layer.number) {
+            images[index].layer.through = target
+        }
+    }
+
     var all: [LiveLayer] { deltas + images + namespaces }
 
     /// The images that are responsible for a range of keys, in order; empty if there are no images at all.

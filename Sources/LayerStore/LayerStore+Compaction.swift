@@ -36,24 +36,34 @@ extension LayerStore {
     ///   - horizon: every LSN from here on stays readable; never goes back
     ///   - pins: older LSNs that stay readable; a new one must be readable when it is first given
     ///   - force: make images even if there are few deltas
-    /// - Throws: `damaged`, `system`; nothing changed then.
-    package func compact(horizon: LSN, pins: [LSN], force: Bool = false) throws -> CompactionReport {
-        let begun = isBusy.withLock { busy in
-            defer { busy = true }
-            return !busy
-        }
-        guard begun else { return CompactionReport() }
+    ///   - peers: other stores of the same group, of which the horizon and the pins hold too. Those with the same layers are
+    ///     taken along for the price of sealing and writing (`LayerTwins`).
+    /// - Throws: `damaged`, `system`; nothing changed then in this store.
+    package func compact(
+        horizon: LSN, pins: [LSN], force: Bool = false, with peers: [LayerStore] = []
+    ) throws -> CompactionReport {
+        guard becomeBusy() else { return CompactionReport() }
         defer { isBusy.withLock { $0 = false } }
+        let idle = peers.filter { $0.becomeBusy() }
+        defer { for peer in idle { peer.isBusy.withLock { $0 = false } } }
         let set = current
+        let twins = LayerTwins(self, set, idle)
         let horizon = min(horizon, set.layeredLSN)
         let plan = try CompactionPlan.next(
             layers: set.all.map(\.layer), horizon: horizon, pins: pins, limits: limits, force: force
         ) { try isTouched($0, by: set.deltas, after: $1, through: $2) }
         switch plan.step {
         case .none: return CompactionReport()
-        case .image(let run, let points): return try makeImages(set, run, points, advanced: plan.advanced)
-        case .retire(let target, let points): return try retire(set, target, points, advanced: plan.advanced)
-        case .merge(let deltas, let points): return try merge(set, deltas, points)
+        case .image(let run, let points): return try makeImages(set, twins, run, points, advanced: plan.advanced)
+        case .retire(let target, let points): return try retire(set, twins, target, points, advanced: plan.advanced)
+        case .merge(let deltas, let points): return try merge(set, twins, deltas, points)
+        }
+    }
+
+    private func becomeBusy() -> Bool {
+        isBusy.withLock { busy in
+            defer { busy = true }
+            return !busy
         }
     }
 
@@ -81,7 +91,7 @@ extension LayerStore {
     }
 
     private func makeImages(
-        _ set: LayerSet, _ run: [LayerDescriptor], _ points: [LSN], advanced: [UInt32]
+        _ set: LayerSet, _ twins: LayerTwins, _ run: [LayerDescriptor], _ points: [LSN], advanced: [UInt32]
     ) throws -> CompactionReport {
         guard let target = points.last, let head = run.first, let tail = run.last else { return CompactionReport() }
         let keys = head.first...tail.last
@@ -95,41 +105,38 @@ extension LayerStore {
             image: old.isEmpty ? nil : try cursor(old, keys, &report),
             deltas: try deltas.map { try cursor([$0], keys, &report) }, tombstones: try tombstones(deltas, &report),
             after: head.through, through: target)
-        var made: [LiveLayer] = []
+        var made: [[LiveLayer]] = []
         do {
             var builder = ImageLayerBuilder(points: readable)
-            var writer = try newWriter()
+            var writer = try twins.newWriter()
             var first = keys.lowerBound
             func close(_ last: BlockKey) throws {
                 try builder.flush { try writer.append($0) }
                 let layer = LayerDescriptor(
                     number: 0, kind: .image, start: target, end: target, first: first, last: last,
                     points: Array(readable.dropLast()))
-                made.append(try live(writer, layer))
+                made.append(try twins.live(writer, layer))
             }
             while let group = try merge.next() {
                 if writer.bytes >= limits.imageBytes {
                     try close(group.key.predecessor)
-                    writer = try newWriter()
+                    writer = try twins.newWriter()
                     first = group.key
                 }
                 try builder.append(group) { try writer.append($0) }
             }
             try close(keys.upperBound)
-            try syncDirectory()
-            try commit { set in
-                set.remove(Set(run.map(\.number)))
-                set.images += made
-                for index in set.images.indices where advanced.contains(set.images[index].layer.number) {
-                    set.images[index].layer.through = target
-                }
-                set.sort()
-            }
         } catch {
-            discard(made)
+            twins.discard(made)
             throw error
         }
-        report.bytesWritten = made.reduce(0) { $0 + $1.layer.bytes }
+        try twins.commit(made) { set, made, own in
+            set.remove(own(run.map(\.number)))
+            set.images += made
+            set.note(advanced: own(advanced), through: target)
+            set.sort()
+        }
+        report.bytesWritten = made.reduce(0) { $0 + $1[0].layer.bytes }
         report.layersMade = made.count
         report.layersRemoved = old.count
         return report
@@ -137,16 +144,16 @@ extension LayerStore {
 
     /// Drops the deltas that every image includes. Group 0 gets a namespace snapshot at each point in exchange.
     private func retire(
-        _ set: LayerSet, _ target: LSN, _ points: [LSN], advanced: [UInt32]
+        _ set: LayerSet, _ twins: LayerTwins, _ target: LSN, _ points: [LSN], advanced: [UInt32]
     ) throws -> CompactionReport {
         let gone = set.deltas.filter { $0.layer.end <= target }
         var report = CompactionReport()
         report.work = .retire
         var base = set.timelineBase
         for live in gone { base = try timeline(live).last ?? base }
-        var made: [LiveLayer] = []
+        var made: [[LiveLayer]] = []
+        var kept: Set<UInt32> = []
         do {
-            var kept: Set<UInt32> = []
             if identity.group == .namespace {
                 for point in points {
                     if let snapshot = set.namespaces.first(where: { $0.layer.end == point }) {
@@ -157,36 +164,35 @@ extension LayerStore {
                     do { namespace = try self.namespace(in: set, at: point).1 } catch LayerStoreError.notRetained {
                         continue
                     }
-                    made.append(try writeNamespace(namespace, at: point))
+                    made.append(try writeNamespace(namespace, at: point, twins))
                 }
-                if !made.isEmpty { try syncDirectory() }
-            }
-            try commit { set in
-                let old = set.namespaces.map(\.layer.number).filter { !kept.contains($0) }
-                set.remove(Set(gone.map(\.layer.number) + old))
-                set.namespaces += made
-                set.retiredLSN = max(set.retiredLSN, target)
-                set.timelineBase = base
-                for index in set.images.indices where advanced.contains(set.images[index].layer.number) {
-                    set.images[index].layer.through = target
-                }
-                // Pins that are gone; the entries kept for them go when the image is next rewritten.
-                for index in set.images.indices { set.images[index].layer.points.removeAll { !points.contains($0) } }
-                set.sort()
-                report.layersRemoved = gone.count + old.count
             }
         } catch {
-            discard(made)
+            twins.discard(made)
             throw error
         }
+        let old = set.namespaces.map(\.layer.number).filter { !kept.contains($0) }
+        try twins.commit(made) { set, made, own in
+            set.remove(own(gone.map(\.layer.number) + old))
+            set.namespaces += made
+            set.retiredLSN = max(set.retiredLSN, target)
+            set.timelineBase = base
+            set.note(advanced: own(advanced), through: target)
+            // Pins that are gone; the entries kept for them go when the image is next rewritten.
+            for index in set.images.indices { set.images[index].layer.points.removeAll { !points.contains($0) } }
+            set.sort()
+        }
+        report.layersRemoved = gone.count + old.count
         report.layersMade = made.count
-        report.bytesWritten = made.reduce(0) { $0 + $1.layer.bytes }
+        report.bytesWritten = made.reduce(0) { $0 + $1[0].layer.bytes }
         return report
     }
 
     // MARK: - Deltas
 
-    private func merge(_ set: LayerSet, _ run: [LayerDescriptor], _ points: [LSN]) throws -> CompactionReport {
+    private func merge(
+        _ set: LayerSet, _ twins: LayerTwins, _ run: [LayerDescriptor], _ points: [LSN]
+    ) throws -> CompactionReport {
         guard let head = run.first, let tail = run.last else { return CompactionReport() }
         let old = set.deltas.filter { live in run.contains { $0.number == live.layer.number } }
         let all = BlockKey.lowest...BlockKey.highest
@@ -196,7 +202,7 @@ extension LayerStore {
         var merge = LayerMerge(
             image: nil, deltas: try old.map { try cursor([$0], all, &report) }, tombstones: zeros, after: .zero,
             through: LSN(.max))
-        let writer = try newWriter()
+        let writer = try twins.newWriter()
         var thinner = DeltaThinner(points: points)
         var first: BlockKey?
         var last = BlockKey.lowest
@@ -217,22 +223,16 @@ extension LayerStore {
                 }
             }
         }
-        let made = try live(
+        let made = try twins.live(
             writer,
             LayerDescriptor(
                 number: 0, kind: .delta, start: head.start, end: tail.end, first: first ?? .lowest, last: last))
-        do {
-            try syncDirectory()
-            try commit { set in
-                set.remove(Set(run.map(\.number)))
-                set.deltas.append(made)
-                set.sort()
-            }
-        } catch {
-            discard([made])
-            throw error
+        try twins.commit([made]) { set, made, own in
+            set.remove(own(run.map(\.number)))
+            set.deltas += made
+            set.sort()
         }
-        report.bytesWritten = made.layer.bytes
+        report.bytesWritten = made[0].layer.bytes
         report.layersMade = 1
         report.layersRemoved = old.count
         return report

@@ -13,7 +13,7 @@ package struct LayerDraft {
         var start: LSN
         var end: LSN
         var summary: DeltaLayerBuilder.Summary
-        var chunks: [PlainChunk]
+        var chunks: [StoredChunk]
     }
 
     /// Where a store has to stand to take it.
@@ -53,8 +53,8 @@ extension LayerStore {
         var start = now.layeredLSN
         var builder = DeltaLayerBuilder()
         func close(_ end: LSN) throws {
-            var chunks: [PlainChunk] = []
-            let summary = try builder.build { chunks.append($0) }
+            var chunks: [StoredChunk] = []
+            let summary = try builder.build { chunks.append(StoredChunk($0)) }
             if !summary.isEmpty { draft.layers.append(.init(start: start, end: end, summary: summary, chunks: chunks)) }
             builder = DeltaLayerBuilder()
             start = end

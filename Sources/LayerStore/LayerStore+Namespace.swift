@@ -71,10 +71,10 @@ extension LayerStore {
     }
 
     /// A durable snapshot of the namespace.
-    func writeNamespace(_ namespace: Namespace, at lsn: LSN) throws -> LiveLayer {
-        let writer = try newWriter()
+    func writeNamespace(_ namespace: Namespace, at lsn: LSN, _ twins: LayerTwins) throws -> [LiveLayer] {
+        let writer = try twins.newWriter()
         try ChunkRows.emit(snapshot: namespace.encoded) { try writer.append($0) }
-        return try live(writer, LayerDescriptor(number: 0, kind: .namespace, start: lsn, end: lsn))
+        return try twins.live(writer, LayerDescriptor(number: 0, kind: .namespace, start: lsn, end: lsn))
     }
 
     // MARK: - Time

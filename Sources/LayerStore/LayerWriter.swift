@@ -47,8 +47,9 @@ final class LayerWriter {
     var bytes: UInt64 { written + UInt64(pending.readableBytes) }
     var chunks: Int { rows.count }
 
-    func append(_ chunk: PlainChunk) throws {
-        precondition(chunk.bytes.readableBytes <= PlainChunk.longest)
+    func append(_ chunk: PlainChunk) throws { try append(StoredChunk(chunk)) }
+
+    func append(_ chunk: StoredChunk) throws {
         let offset = bytes
         let index = UInt32(rows.count)
         let before = pending.readableBytes
@@ -58,7 +59,8 @@ final class LayerWriter {
         rows.append(
             LayerFormat.Row(
                 file: chunk.first.file.value, block: chunk.first.block, offset: offset,
-                length: UInt32(pending.readableBytes - before), kind: chunk.kind, continues: chunk.continues))
+                length: UInt32(pending.readableBytes - before), kind: chunk.kind, continues: chunk.continues,
+                isCompressed: chunk.isCompressed))
         if pending.readableBytes >= Self.writeBytes { try flush() }
     }
 

@@ -8,7 +8,8 @@ package import VolumeModel
 ///
 /// While the export is held its layers stay readable, whatever is compacted meanwhile. A peer seals with another key, so a
 /// layer travels as a *plain stream*, over a channel that encrypts: per chunk a front of 24 bytes, little-endian (u8 kind,
-/// u8 1 = continues, u16 zero, u32 length, u64 file and u64 block of the first key), then the opened bytes.
+/// u8 flags as in the index, u16 zero, u32 length, u64 file and u64 block of the first key), then the opened bytes, compressed if
+/// they are stored so.
 package final class SegmentExport: Sendable {
     static let frontBytes = 24
 
@@ -51,14 +52,13 @@ package final class SegmentExport: Sendable {
         let end = min(offset.addingReportingOverflow(UInt64(max(count, 0))).partialValue, offsets[offsets.count - 1])
         var index = (offsets.firstIndex { $0 > offset } ?? offsets.count) - 1
         while at < end, index < live.file.rows.count {
-            let row = live.file.rows[index]
-            let bytes = try live.file.chunk(index, store.identity, store.sealer)
+            let chunk = try live.file.storedChunk(index, store.identity, store.sealer)
             var frame = ByteBuffer()
-            frame.reserveCapacity(Self.frontBytes + bytes.readableBytes)
+            frame.reserveCapacity(Self.frontBytes + chunk.bytes.readableBytes)
             frame.writeMultipleIntegers(
-                row.kind.rawValue, UInt8(row.continues ? 1 : 0), UInt16(0), UInt32(bytes.readableBytes), row.file,
-                row.block, endianness: .little)
-            frame.writeImmutableBuffer(bytes)
+                chunk.kind.rawValue, chunk.flags, UInt16(0), UInt32(chunk.bytes.readableBytes), chunk.first.file.value,
+                chunk.first.block, endianness: .little)
+            frame.writeImmutableBuffer(chunk.bytes)
             frame.moveReaderIndex(forwardBy: Int(at - offsets[index]))
             let wanted = min(frame.readableBytes, Int(end - at))
             if let part = frame.readSlice(length: wanted) { result.writeImmutableBuffer(part) }

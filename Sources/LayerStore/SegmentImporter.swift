@@ -89,19 +89,20 @@ package final class SegmentImporter {
         if received == description.streamBytes[index] { try endLayer() }
     }
 
-    private func nextChunk() throws -> PlainChunk? {
+    private func nextChunk() throws -> StoredChunk? {
         let at = pending.readerIndex
         guard
-            let (kind, continues, _, length, file, block) = pending.getMultipleFront(at: at)
+            let (kind, flags, _, length, file, block) = pending.getMultipleFront(at: at)
         else { return nil }
-        guard let kind = ChunkKind(rawValue: kind), length <= PlainChunk.longest else {
+        guard let kind = ChunkKind(rawValue: kind), length <= PlainChunk.longest, flags <= 3 else {
             throw LayerStoreError.badImport("chunk")
         }
         guard pending.readableBytes >= SegmentExport.frontBytes + Int(length) else { return nil }
         pending.moveReaderIndex(forwardBy: SegmentExport.frontBytes)
         guard let bytes = pending.readSlice(length: Int(length)) else { return nil }
-        return PlainChunk(
-            kind: kind, first: BlockKey(file: FileID(file), block: block), continues: continues == 1, bytes: bytes)
+        return StoredChunk(
+            kind: kind, first: BlockKey(file: FileID(file), block: block), continues: flags & 1 != 0,
+            isCompressed: flags & 2 != 0, bytes: bytes)
     }
 
     private func endLayer() throws {

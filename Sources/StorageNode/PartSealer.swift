@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import CLZ4
 package import Keyring
 package import NIOCore
 package import VolumeModel
@@ -51,41 +50,15 @@ package struct PartSealer: Sendable {
         guard let (_, length) = plain.readMultipleIntegers(endianness: .little, as: (UInt32, UInt32).self),
             length <= JournalEntry.payloadMax
         else { return nil }
-        return Self.expanded(plain, to: Int(length))
+        return LZ4Block.expand(plain, to: Int(length))
     }
 
-    /// Nil if it would not be smaller by a sixteenth.
     private static func compressed(_ records: ByteBuffer) -> ByteBuffer? {
-        let length = records.readableBytes
-        guard length >= least else { return nil }
-        let limit = length - length / 16
+        guard records.readableBytes >= least else { return nil }
         var output = ByteBuffer()
-        output.reserveCapacity(headBytes + limit)
-        output.writeMultipleIntegers(magic, UInt32(length), endianness: .little)
-        let written = output.writeWithUnsafeMutableBytes(minimumWritableBytes: limit) { space in
-            records.withUnsafeReadableBytes { bytes in
-                Int(
-                    LZ4_compress_default(
-                        bytes.bindMemory(to: CChar.self).baseAddress, space.bindMemory(to: CChar.self).baseAddress,
-                        Int32(length), Int32(limit)))
-            }
-        }
-        return written > 0 ? output : nil
-    }
-
-    private static func expanded(_ block: ByteBuffer, to length: Int) -> ByteBuffer? {
-        var output = ByteBuffer()
-        let written = output.writeWithUnsafeMutableBytes(minimumWritableBytes: length) { space in
-            block.withUnsafeReadableBytes { bytes in
-                max(
-                    0,
-                    Int(
-                        LZ4_decompress_safe(
-                            bytes.bindMemory(to: CChar.self).baseAddress, space.bindMemory(to: CChar.self).baseAddress,
-                            Int32(bytes.count), Int32(length))))
-            }
-        }
-        return written == length ? output : nil
+        output.reserveCapacity(headBytes + records.readableBytes)
+        output.writeMultipleIntegers(magic, UInt32(records.readableBytes), endianness: .little)
+        return LZ4Block.compress(records, into: &output) ? output : nil
     }
 }
 

@@ -70,7 +70,8 @@ extension StorageHost {
         }
         settle()
         dropTail(key)
-        for node in nodes { compact(SegmentID(volume: key.volume, group: key.group, node: node)) }
+        let ids = nodes.map { SegmentID(volume: key.volume, group: key.group, node: $0) }
+        for (place, id) in ids.enumerated() { compact(id, with: ids[(place + 1)...]) }
         return worked
     }
 
@@ -138,14 +139,21 @@ extension StorageHost {
         if let tail, let floor { tail.drop(upTo: floor) }
     }
 
-    /// Merges layers while that is called for.
-    private func compact(_ id: SegmentID) {
+    /// Merges a segment's layers while that is called for, and along with it those of peers that hold the same.
+    private func compact(_ id: SegmentID, with peers: ArraySlice<SegmentID>) {
         guard let segment = settledSegment(id) else { return }
+        let settled = peers.filter { peer in settledSegment(peer) != nil && !state.withLock { $0.isOut(peer.node) } }
         do {
-            let (horizon, pins) = readPoints(of: id)
-            while try segment.layers.compact(horizon: horizon, pins: pins).hasMore, !isStopping.load(ordering: .relaxed)
+            let points = ([id] + settled).map { readPoints(of: $0) }
+            let horizon = points.map(\.horizon).min() ?? .zero
+            let pins = Array(Set(points.flatMap(\.pins)))
+            let stores = settled.compactMap { settledSegment($0)?.layers }
+            while try segment.layers.compact(horizon: horizon, pins: pins, with: stores).hasMore,
+                !isStopping.load(ordering: .relaxed)
             {}
         } catch {
+            // Whose trouble it is shows when each does its own.
+            guard settled.isEmpty else { return compact(id, with: []) }
             logger.error("merge layers", metadata: ["segment": "\(id)", "error": "\(error)"])
             noteTrouble(id, error)
         }
