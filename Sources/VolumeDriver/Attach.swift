@@ -56,6 +56,7 @@ extension VolumeDriver {
     }
 
     private func attachWriter(progress: (String) -> Void) throws -> Attachment {
+        let note = CacheNote.take(from: configuration.directory)
         let recovered = try recover(progress: progress)
         let required = Dictionary(uniqueKeysWithValues: recovered.groups.map { ($0.group, $0.end) })
         let namespace = try readNamespace(at: recovered.vdl, required: required, recovered: recovered)
@@ -71,10 +72,23 @@ extension VolumeDriver {
                 fillBytes: namespace.contentBytes(of: filling, chunkBytes: configuration.chunkBytes))
             core.isGroupPending = false
         }
-        let attachment = try mount(namespace, mode: 0)
+        let attachment = try kept(note, namespace) ?? mount(namespace, mode: 0)
         core.withLock { $0.phase = .attached }
         pump.start(name: "pump") { [self] in runPump() }
         return attachment
+    }
+
+    /// The cache as the last detach left it, if it is what the volume holds now.
+    private func kept(_ note: CacheNote?, _ namespace: Namespace) -> Attachment? {
+        guard let note, note == CacheNote(configuration, vdl: core.withLock { $0.vdl }) else { return nil }
+        do {
+            let attachment = try remount(namespace, inDoubt: [])
+            logger.info("the local cache is kept", metadata: ["vdl": "\(attachment.vdl)"])
+            return attachment
+        } catch {
+            logger.notice("the local cache is made anew", metadata: ["reason": "\(error)"])
+            return nil
+        }
     }
 
     private func attachLocal(at lsn: LSN?, progress: (String) -> Void) throws -> Attachment {
@@ -282,8 +296,12 @@ extension VolumeDriver {
     package func detach() {
         pump.stop(ring: doorbell)
         if configuration.mode == .writer {
-            _ = core.withLock { core in settleRing(&core) }
-            if !awaitDurable(milliseconds: 10_000) { logger.warning("detached before all of the log was durable") }
+            let inDoubt = core.withLock { core in settleRing(&core) }
+            if !awaitDurable(milliseconds: 10_000) {
+                logger.warning("detached before all of the log was durable")
+            } else if inDoubt?.isEmpty == true {
+                CacheNote(configuration, vdl: core.withLock { $0.vdl })?.leave(in: configuration.directory)
+            }
         }
         core.withLock { core in
             core.phase = .detached

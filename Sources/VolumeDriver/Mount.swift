@@ -15,7 +15,7 @@ internal import VolumeModel
 /// The local directory: a cache of the volume that starts as empty files of the right size.
 ///
 /// A hole in a local file is a block that has to be fetched; a file without the `HOLES` flag is complete. Nothing here is
-/// ever flushed: after a power loss the directory is thrown away.
+/// ever flushed: after a crash or a power loss the directory is thrown away; after a clean detach it is kept (`CacheNote`).
 extension VolumeDriver {
     var root: String { configuration.directory + "/volume" }
 
@@ -63,14 +63,25 @@ extension VolumeDriver {
         try namespace.forEachItem { item in
             guard case .file(let id) = item.entry else { return }
             var info = stat()
-            guard lstat("\(root)/\(item.path)", &info) == 0 else {
-                throw DriverError("the cache lacks \(item.path)")
+            let path = "\(root)/\(item.path)"
+            guard lstat(path, &info) == 0 else { throw DriverError("the cache lacks \(item.path)") }
+            if old == nil, UInt64(info.st_size) != namespace.size(of: id) {
+                throw DriverError("the cache has another \(item.path)")
             }
-            let hadHoles = old?.hasHoles(inode: UInt64(info.st_ino)) ?? true
+            let hadHoles = old?.hasHoles(inode: UInt64(info.st_ino)) ?? hasHole(path)
             ring.enter(inode: UInt64(info.st_ino), file: id, holes: hadHoles || doubted.contains(id))
-            for doubt in inDoubt where doubt.file == id { try punch("\(root)/\(item.path)", doubt) }
+            for doubt in inDoubt where doubt.file == id { try punch(path, doubt) }
         }
         return adopt(ring, isEmpty: namespace.fileCount == 0)
+    }
+
+    private func hasHole(_ path: String) -> Bool {
+        let fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard fd >= 0 else { return true }
+        defer { close(fd) }
+        let seekHole: Int32 = 4  // SEEK_HOLE of linux/fs.h, which Glibc's module lacks
+        let hole = lseek(fd, 0, seekHole)
+        return hole >= 0 && hole < lseek(fd, 0, SEEK_END)
     }
 
     private func punch(_ path: String, _ doubt: InDoubt) throws(DriverError) {
