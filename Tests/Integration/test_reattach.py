@@ -107,12 +107,12 @@ def notes(region):
 def test_a_clean_stop_keeps_the_cache(region):
     """What was in the cache is there after `down` and `up`, and is what it was; a crash leaves nothing to rely on."""
     before = checksums(region)
-    warm = allocated(region)
     region.down()
+    warm = allocated(region)
     assert len(notes(region)) == 1
     region.up()
     assert not notes(region), "whatever crashes from here on must find none"
-    assert allocated(region) > warm * 3 / 4
+    assert allocated(region) > warm * 9 / 10
     assert checksums(region) == before
     amcheck(region.url)
     region.crash()
@@ -140,8 +140,8 @@ def test_the_note_of_an_older_state_is_not_trusted(region):
 def test_the_note_of_another_boot_is_not_trusted(region):
     """The cache is never flushed: after a power failure it may be anything."""
     before = checksums(region)
-    warm = allocated(region)
     region.down()
+    warm = allocated(region)
     [note] = notes(region)
     note.write_text(re.sub('"boot":"[^"]*"', '"boot":"another"', note.read_text()))
     region.up()
