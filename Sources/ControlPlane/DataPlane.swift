@@ -18,6 +18,11 @@ package protocol DataPlane: Sendable {
     func configureInstance(_ id: String, settings: [String: String]) async throws
     /// Notes a master password that the engine has taken already.
     func setPassword(_ password: String, of cluster: String) async throws
+    /// Makes a reader the writer: `target`, or nil for the one that an unplanned failover would take. With `target` being
+    /// the writer already it does nothing. Refused, with the reason, when there is no reader that could be it.
+    ///
+    /// The data plane fails over by itself when the writer is lost, whether or not the control plane runs.
+    func failover(cluster: String, to target: String?, reason: String) async throws
 }
 
 package struct ClusterWish: Sendable {
@@ -35,16 +40,35 @@ package struct InstanceWish: Sendable {
     /// An engine of an older one is restarted.
     package var generation: Int
     package var settings: [String: String]
+    /// The letter of its availability zone, `a` to `c`; nil: the data plane chooses when it is made. Fixed from then on.
+    package var zone: String?
+    /// 0 is promoted first, 15 last.
+    package var promotionTier = 1
+    /// Of its class: the larger one is promoted among those of a tier. 0 is not known.
+    package var memoryBytes = 0
 }
 
+/// A cluster's first instance is its writer, all later ones are readers, until a failover changes that.
 package struct ObservedCluster: Sendable {
     package struct Instance: Sendable {
+        package enum Role: String, Sendable { case writer, reader }
+
         package var id: String
         package var generation: Int
         package var isAvailable: Bool
-        /// With the master password.
+        /// With the master password, at the instance's own address.
         package var url: String
         package var reason: String?
+        /// That it has by the metadata; a process may still be on its way there.
+        package var role = Role.writer
+        /// A loopback address of its own, kept for life; its engine listens there on the cluster's port.
+        package var host = ""
+        package var zone = ""
+        package var promotionTier = 1
+        /// A reader's distance from the writer, milliseconds, end to end; nil while it is not known.
+        package var lagMilliseconds: Int?
+        /// What it does: the phases of `borealis status`, such as `attaching`, `available`, `stopped`.
+        package var phase = ""
 
         package init(id: String, generation: Int, isAvailable: Bool, url: String, reason: String?) {
             self.id = id
@@ -55,6 +79,28 @@ package struct ObservedCluster: Sendable {
         }
     }
 
+    /// The newest change of a cluster's writer.
+    package struct Failover: Sendable {
+        /// 1 is the first of a cluster's life.
+        package var number: Int
+        package var from: String
+        package var to: String
+        package var reason: String
+        /// Whether somebody asked for it.
+        package var isPlanned: Bool
+        /// Whether the new writer has accepted connections since.
+        package var isComplete: Bool
+
+        package init(number: Int, from: String, to: String, reason: String, isPlanned: Bool, isComplete: Bool) {
+            self.number = number
+            self.from = from
+            self.to = to
+            self.reason = reason
+            self.isPlanned = isPlanned
+            self.isComplete = isComplete
+        }
+    }
+
     package var id: String
     package var engine: EngineKind
     package var host: String
@@ -62,8 +108,13 @@ package struct ObservedCluster: Sendable {
     package var masterUsername: String
     /// Known to the data plane, whether or not it runs.
     package var instanceIDs: [String]
-    /// The one that has a process.
+    /// Nil while it has no process.
     package var writer: Instance?
+    /// By name; also those that have no process, with the phase `stopped` or `starting`.
+    package var readers: [Instance] = []
+    package var failover: Failover?
+    /// The most that a cluster has, its writer included.
+    package static let instancesMax = 16
 
     package init(
         id: String, engine: EngineKind, host: String, port: Int, masterUsername: String, instanceIDs: [String],

@@ -101,10 +101,10 @@ package struct PostgresConfiguration: Sendable {
     }
 
     /// The text of postgresql.conf.
-    func file(host: String, port: Int, socketDirectory: String) -> String {
+    func file(hosts: [String], port: Int, socketDirectory: String) -> String {
         var lines = [
             "# Written by borealis before each start: changes here are lost. Use `borealis up --set name=value`.",
-            "listen_addresses = \(Self.quoted(host))", "port = \(port)",
+            "listen_addresses = \(Self.quoted(hosts.joined(separator: ",")))", "port = \(port)",
             "unix_socket_directories = \(Self.quoted(socketDirectory))", "unix_socket_permissions = 0700",
             "logging_collector = off  # the instance appends stderr to a local file", "",
             "# Given on the command line as well, so that ALTER SYSTEM cannot change them.",

@@ -36,7 +36,7 @@ package struct PostgresEngine: EngineAdapter {
         for directory in [settings.directory, socketDirectory] { try makeOwnDirectory(directory) }
         let configuration = PostgresConfiguration(overrides: settings.overrides)
         try writeOwn(
-            configuration.file(host: settings.host, port: settings.port, socketDirectory: socketDirectory),
+            configuration.file(hosts: settings.hosts, port: settings.port, socketDirectory: socketDirectory),
             to: "\(settings.directory)/postgresql.conf")
         try writeOwn(PostgresConfiguration.hostBasedAccess, to: "\(settings.directory)/pg_hba.conf")
         try writeOwn("# No maps.\n", to: "\(settings.directory)/pg_ident.conf")

@@ -70,6 +70,8 @@ package struct AdminReply: Codable, Sendable {
     package var path: String?
     /// A node's name, for `replaceNode`.
     package var node: String?
+    /// An instance's name: the new writer after a failover.
+    package var instance: String?
     /// Where the writer listens, for `cluster`.
     package var host: String?
 
@@ -219,4 +221,6 @@ package struct InstanceStatus: Codable, Sendable {
     package var driver: DriverStatus?
     /// That of its settings; an older one waits for its restart.
     package var generation: Int
+    /// A reader's distance from the writer, end to end; nil while it is not known.
+    package var lagMilliseconds: Int?
 }

@@ -10,12 +10,15 @@ package struct ClusterOrder: Codable, Sendable {
         case removeCluster
         /// `password`: the engine has it already.
         case setPassword
-        /// `instance`, `isRunning`, `generation`, `settings`.
+        /// `instance`, `isRunning`, `generation`, `settings`, `zone`, `tier`, `memoryBytes`. A cluster's first instance is
+        /// its writer, later ones are readers.
         case ensureInstance
         /// `instance`
         case removeInstance
         /// `instance`, `settings`: for the running engine and its next start.
         case configureInstance
+        /// `instance` (nil: the best reader), `reason`: makes a reader the writer; answered with the new writer.
+        case failover
     }
 
     package var action: Action
@@ -28,6 +31,14 @@ package struct ClusterOrder: Codable, Sendable {
     package var isRunning: Bool?
     package var generation: Int?
     package var settings: [String: String]?
+    /// The letter of an instance's availability zone; nil: as it is, or chosen when it is made.
+    package var zone: String?
+    /// Its promotion tier, 0 to 15; nil: as it is, or 1.
+    package var tier: Int?
+    /// Of its class, for ties; nil: as it is, or 0.
+    package var memoryBytes: Int?
+    /// Why, in words for the log and the status.
+    package var reason: String?
 
     package init(_ action: Action, cluster: String? = nil, instance: String? = nil) {
         self.action = action

@@ -49,6 +49,9 @@ extension RegionSetup {
         settings.localAt = order.at ?? 0
         settings.mayCreate = false
         settings.engine.directory = "\(path)/engine"
+        settings.engine.host = RegionDefaults.host
+        settings.engine.otherHosts = nil
+        settings.engine.replication = nil
         settings.engine.port = try order.port ?? Ports.choose(except: [])
         guard Ports.isFree(settings.engine.port) else {
             throw RegionError("port \(settings.engine.port) is in use", remedy: "choose another with --port")
@@ -88,18 +91,17 @@ extension RegionSetup {
         let path = directory.instance(record.id)
         try directory.make(path, mode: 0o711)
         let password = try keyring.unwrap(cluster.password, context: Secret.context(cluster: cluster.id))
+        var engine = EngineSettings(
+            engine: cluster.engine, binaries: installation.binaries, account: installation.account,
+            directory: "\(path)/engine", host: record.host, port: cluster.port, superuser: cluster.superuser,
+            password: Secret.text(password),
+            overrides: try metadata.engineSettings(cluster: cluster.id).merging(record.settings) { $1 })
+        engine.otherHosts = [cluster.host]
         return RoleConfiguration.Instance(
             id: record.id, cluster: cluster.id, volume: "\(cluster.volume)", directory: path,
-            groupBytes: volume.groupBytes,
-            chunkBytes: volume.chunkBytes,
+            groupBytes: volume.groupBytes, chunkBytes: volume.chunkBytes,
             cacheBytesMax: try metadata.setting("cacheBytes").flatMap { UInt64($0) }.flatMap { $0 == 0 ? nil : $0 },
-            nodes: try metadata.nodes().filter { $0.state == .member }.map { "\($0.id)" },
-            engine: EngineSettings(
-                engine: cluster.engine, binaries: installation.binaries, account: installation.account,
-                directory: "\(path)/engine",
-                host: cluster.host,
-                port: cluster.port, superuser: cluster.superuser, password: Secret.text(password),
-                overrides: try metadata.engineSettings(cluster: cluster.id).merging(record.settings) { $1 }),
+            nodes: try metadata.nodes().filter { $0.state == .member }.map { "\($0.id)" }, engine: engine,
             localAt: nil, mayCreate: cluster.state == .creating, generation: record.generation)
     }
 }

@@ -27,18 +27,44 @@ package struct StatusReport: Codable, Sendable {
         package var superuser: String?
         /// All of its instances, also those that do not run.
         package var instances: [String]?
+        /// The newest change of its writer; left out if there was none.
+        package var failover: Failover?
+    }
+
+    package struct Failover: Codable, Sendable {
+        /// 1 is the first of the cluster's life.
+        package var number: Int
+        package var from: String
+        package var to: String
+        package var reason: String
+        /// Whether somebody asked for it.
+        package var isPlanned: Bool
+        /// Whether the new writer has accepted connections since.
+        package var isComplete: Bool
+        /// From the decision to the first accepted connection; null until then.
+        package var milliseconds: Int?
     }
 
     package struct Instance: Codable, Sendable {
         package var id: String
         /// The engine's first process; null while there is none.
         package var pid: Int32?
+        /// At its own address.
         package var url: String
+        /// A reader's distance from the writer, end to end; left out while it is not known.
         package var lagMs: Int?
         package var restarts: Int?
         package var lastRecoveryMs: Int?
         /// Of the settings that the control plane gave it.
         package var generation: Int?
+        /// What it does: `available`, `starting`, `attaching`, `creating`, `recovering`, `stopping`, `stopped`, `failed`.
+        package var state: String?
+        package var reason: String?
+        package var az: String?
+        /// Promotion tier: 0 is promoted first, 15 last.
+        package var tier: Int?
+        /// Its own loopback address; its engine listens there on the cluster's port.
+        package var host: String?
     }
 
     package struct Node: Codable, Sendable {
@@ -78,6 +104,7 @@ package struct StatusReport: Codable, Sendable {
 extension StatusReport.Cluster {
     private enum CodingKeys: CodingKey {
         case id, engine, status, vdl, writer, readers, volume, epoch, reason, driver, host, port, superuser, instances
+        case failover
     }
 
     package func encode(to encoder: any Encoder) throws {
@@ -96,11 +123,14 @@ extension StatusReport.Cluster {
         try container.encodeIfPresent(port, forKey: .port)
         try container.encodeIfPresent(superuser, forKey: .superuser)
         try container.encodeIfPresent(instances, forKey: .instances)
+        try container.encodeIfPresent(failover, forKey: .failover)
     }
 }
 
 extension StatusReport.Instance {
-    private enum CodingKeys: CodingKey { case id, pid, url, lagMs, restarts, lastRecoveryMs, generation }
+    private enum CodingKeys: CodingKey {
+        case id, pid, url, lagMs, restarts, lastRecoveryMs, generation, state, reason, az, tier, host
+    }
 
     package func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
@@ -111,6 +141,11 @@ extension StatusReport.Instance {
         try container.encodeIfPresent(restarts, forKey: .restarts)
         try container.encodeIfPresent(lastRecoveryMs, forKey: .lastRecoveryMs)
         try container.encodeIfPresent(generation, forKey: .generation)
+        try container.encodeIfPresent(state, forKey: .state)
+        try container.encodeIfPresent(reason, forKey: .reason)
+        try container.encodeIfPresent(az, forKey: .az)
+        try container.encodeIfPresent(tier, forKey: .tier)
+        try container.encodeIfPresent(host, forKey: .host)
     }
 }
 

@@ -17,6 +17,8 @@ extension Supervisor {
         case .ensureInstance: try ensureInstance(order)
         case .removeInstance: try removeInstance(try named(order.instance))
         case .configureInstance: try configure(order)
+        case .failover:
+            throw RegionError("failover is not built yet", remedy: "use a newer borealis")
         }
         return nil
     }
@@ -76,9 +78,11 @@ extension Supervisor {
         record.isRunning = order.isRunning ?? true
         record.generation = max(record.generation, order.generation ?? 0)
         record.settings = order.settings ?? record.settings
+        record.tier = order.tier ?? record.tier
+        record.memoryBytes = order.memoryBytes ?? record.memoryBytes
         let isKnown = try setup.metadata.instances().contains { $0.id == id }
         if !isKnown || record != before {
-            if !isKnown { try setup.checkNewInstance(record) }
+            if !isKnown { try setup.completeNewInstance(&record, zone: order.zone) }
             try setup.metadata.save(record)
             try setup.saveRoles()
         }
