@@ -19,6 +19,8 @@ package struct EngineSettings: Codable, Hashable, Sendable {
     package var overrides: [String: String]
     /// Addresses beside `host` that it listens on.
     package var otherHosts: [String]?
+    /// The instance's name.
+    package var name: String?
     /// Its part in its cluster; nil: it is alone and nobody replicates from it.
     package var replication: ReplicationSettings?
 

@@ -55,31 +55,44 @@ package struct ReplicaState: Sendable, Equatable {
     package var replayedMicroseconds: Int64?
     /// Whether a stream from the source is open.
     package var isReceiving: Bool
+    /// How far it has replayed, in the numbers that `beat` answers; nil where blocks that are read later than that must not
+    /// come from a newer state of the volume (`VolumeDriver.moveReadPoint`).
+    package var position: UInt64?
     /// Why this mount can never follow the writer again, so that a fresh one is needed; nil: it can.
     package var dead: String?
 
-    package init(replayedMicroseconds: Int64?, isReceiving: Bool, dead: String?) {
+    package init(replayedMicroseconds: Int64?, isReceiving: Bool, position: UInt64? = nil, dead: String?) {
         self.replayedMicroseconds = replayedMicroseconds
         self.isReceiving = isReceiving
+        self.position = position
         self.dead = dead
     }
 }
 
 /// The instance's own session with its engine, over the local socket. One thread uses it and keeps it open.
 ///
-/// Each call blocks for the time limit that the link was opened with at most, and throws when the engine does not answer
-/// or refuses; the link is then closed and opened anew.
+/// Each call blocks for the time limit that the link was opened with at most. It throws `EngineSilence` when the engine does
+/// not answer in time or not at all, and any other error when it answers with one; the link is then closed and opened anew.
 package protocol EngineLink: AnyObject {
     /// Writer: makes the account with which readers log in, with this password. Repeatable.
     func admitReaders(_ account: ReplicationAccount) throws
-    /// Writer: commits something small that readers replay. Returns when it is durable.
-    func beat() throws
+    /// Writer: commits something small that readers replay. Returns when it is durable, with a position that a reader has
+    /// reached once it has replayed this and all that was written to the volume before; nil if there is no such number.
+    func beat() throws -> UInt64?
+    /// Writer: writes out what a shutdown would have to, while clients are served. May take seconds.
+    func settle() throws
     /// Reader: replicates from the source that the settings name, from where its files are. Called once the engine accepts
     /// connections and whenever the source has changed; repeatable.
     func follow(_ replication: ReplicationSettings) throws
     /// Reader: how far it is.
     func replicaState() throws -> ReplicaState
     func close()
+}
+
+/// The engine does not answer: it may be frozen, or gone.
+package struct EngineSilence: Error, CustomStringConvertible, Sendable {
+    package let description: String
+    package init(_ description: String) { self.description = description }
 }
 
 extension EngineAdapter {

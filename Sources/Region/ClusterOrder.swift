@@ -52,3 +52,9 @@ package struct Adoption: Codable, Sendable {
     package var key: RoleConfiguration.Key
     package var instance: RoleConfiguration.Instance?
 }
+
+/// How a process is to be without an instance.
+package struct Release: Codable, Sendable {
+    /// How long its engine may take to shut down, milliseconds; 0 kills it; nil is as long as it usually takes.
+    package var milliseconds: Int?
+}

@@ -63,6 +63,8 @@ package struct InstanceRecord: Sendable, Equatable {
     /// 0 is promoted first, 15 last.
     package var tier = 1
     package var memoryBytes = 0
+    /// From 1; no other instance of the cluster has it.
+    package var number = 1
 }
 
 /// A storage node, and where the process that hosts it listens.

@@ -5,6 +5,7 @@ internal import Foundation
 internal import GRDB
 internal import Glibc
 package import Keyring
+internal import Synchronization
 package import VolumeModel
 
 /// The region's desired state in SQLite: clusters, volumes with their wrapped keys, instances, nodes, protection groups.
@@ -13,6 +14,8 @@ package import VolumeModel
 /// The schema only grows, by migrations that are never changed once released.
 package final class MetadataStore: Sendable {
     private let database: DatabaseQueue
+    /// Held while files are written that follow from what is stored, so that the newest state is written last.
+    let writing = Mutex<Void>(())
 
     /// - Parameter isReadOnly: for a copy, which is left as it is
     package init(path: String, isReadOnly: Bool = false) throws {
@@ -93,6 +96,7 @@ package final class MetadataStore: Sendable {
                     ALTER TABLE instance ADD COLUMN zone TEXT NOT NULL DEFAULT '';
                     ALTER TABLE instance ADD COLUMN tier INTEGER NOT NULL DEFAULT 1;
                     ALTER TABLE instance ADD COLUMN memoryBytes INTEGER NOT NULL DEFAULT 0;
+                    ALTER TABLE instance ADD COLUMN number INTEGER NOT NULL DEFAULT 1;
                     UPDATE cluster SET writer = (SELECT min(id) FROM instance WHERE instance.cluster = cluster.id);
                     """)
         }
@@ -259,7 +263,7 @@ package final class MetadataStore: Sendable {
                     id: row["id"], cluster: row["cluster"], isRunning: row["isRunning"], generation: row["generation"],
                     settings: try JSONDecoder().decode(
                         [String: String].self, from: Data((row["settings"] as String).utf8)), host: row["host"],
-                    zone: row["zone"], tier: row["tier"], memoryBytes: row["memoryBytes"])
+                    zone: row["zone"], tier: row["tier"], memoryBytes: row["memoryBytes"], number: row["number"])
             }
         }
     }
@@ -363,15 +367,16 @@ package final class MetadataStore: Sendable {
         let settings = String(decoding: try JSONEncoder().encode(instance.settings), as: UTF8.self)
         try db.execute(
             sql: """
-                INSERT INTO instance (id, cluster, isRunning, generation, settings, host, zone, tier, memoryBytes)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                INSERT INTO instance (
+                    id, cluster, isRunning, generation, settings, host, zone, tier, memoryBytes, number)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 ON CONFLICT (id) DO UPDATE SET isRunning = excluded.isRunning, generation = excluded.generation,
                     settings = excluded.settings, host = excluded.host, zone = excluded.zone, tier = excluded.tier,
                     memoryBytes = excluded.memoryBytes
                 """,
             arguments: [
                 instance.id, instance.cluster, instance.isRunning, instance.generation, settings, instance.host,
-                instance.zone, instance.tier, instance.memoryBytes,
+                instance.zone, instance.tier, instance.memoryBytes, instance.number,
             ])
         // The first is the writer; a cluster without one gets it here.
         try db.execute(

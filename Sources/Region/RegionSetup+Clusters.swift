@@ -55,6 +55,24 @@ extension RegionSetup {
         return zones.min { left, right in used.count { $0 == left } < used.count { $0 == right } } ?? zones[0]
     }
 
+    /// Adds to the clusters of `up` the readers that were asked for and are not there yet.
+    func addReaders(to kinds: [EngineKind]) throws {
+        guard let wanted = options.readers else { return }
+        for cluster in try metadata.clusters() where !cluster.isManaged && kinds.contains(cluster.engine) {
+            var members = try metadata.instances().filter { $0.cluster == cluster.id }.map(\.id)
+            var number = 1
+            while members.count <= wanted {
+                let id = "\(cluster.id)-\(number)"
+                number += 1
+                guard !members.contains(id) else { continue }
+                var record = InstanceRecord(id: id, cluster: cluster.id)
+                try completeNewInstance(&record, zone: nil)
+                try metadata.save(record)
+                members.append(id)
+            }
+        }
+    }
+
     /// Gives every instance of an older region what instances have by now: an address and a zone.
     func completeInstances() throws {
         let clusters = try metadata.clusters()
@@ -82,7 +100,10 @@ extension RegionSetup {
         guard others.count < Self.instancesMax else {
             throw RegionError("\(id) has \(others.count) instances, the most there can be", remedy: "remove one first")
         }
-        guard others.isEmpty else { throw RegionError("readers are not built yet", remedy: "use a newer borealis") }
+        guard others.isEmpty || cluster.engine.hasReaders else {
+            throw RegionError(
+                "\(cluster.engine.title) has no readers yet", remedy: "add readers to a PostgreSQL cluster")
+        }
         if let zone, !RegionDefaults.zones.contains(zone) {
             throw RegionError("there is no zone \(zone)", remedy: "the zones are a, b and c")
         }
@@ -91,6 +112,7 @@ extension RegionSetup {
         }
         record.zone = try zone ?? chooseZone(cluster: id)
         record.host = try chooseInstanceHost(record.id, port: cluster.port)
+        record.number = (others.map(\.number).max() ?? 0) + 1
     }
 
     /// A writer and fifteen readers.

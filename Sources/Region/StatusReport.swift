@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import Engines
 package import StorageNode
 package import VolumeDriver
 
@@ -102,6 +103,14 @@ package struct StatusReport: Codable, Sendable {
 }
 
 extension StatusReport.Cluster {
+    /// Reads `name=value` as its engine takes it.
+    package func parseSetting(_ text: String) throws -> (name: String, value: String) {
+        guard let kind = EngineKind(rawValue: engine) else {
+            throw RegionError("the engine \(engine) is not known", remedy: "use the borealis that runs the region")
+        }
+        return try kind.parseSetting(text)
+    }
+
     private enum CodingKeys: CodingKey {
         case id, engine, status, vdl, writer, readers, volume, epoch, reason, driver, host, port, superuser, instances
         case failover

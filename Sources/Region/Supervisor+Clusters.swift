@@ -17,8 +17,7 @@ extension Supervisor {
         case .ensureInstance: try ensureInstance(order)
         case .removeInstance: try removeInstance(try named(order.instance))
         case .configureInstance: try configure(order)
-        case .failover:
-            throw RegionError("failover is not built yet", remedy: "use a newer borealis")
+        case .failover: _ = try failOver(order)
         }
         return nil
     }
@@ -87,10 +86,27 @@ extension Supervisor {
             try setup.saveRoles()
         }
         if record.isRunning { try adopt(record) } else { try release(id) }
+        if !isKnown { try tellOthers(of: record) }
+    }
+
+    /// The others of a cluster learn whether it has readers, and what these must not be below.
+    private func tellOthers(of record: InstanceRecord) throws {
+        for other in try setup.metadata.instances()
+        where other.cluster == record.cluster && other.id != record.id && other.isRunning {
+            try adopt(other, keyKnown: true)
+        }
     }
 
     private func removeInstance(_ id: String) throws {
         guard let record = try setup.metadata.instances().first(where: { $0.id == id }) else { return }
+        // A writer that leaves gives its part to a reader first.
+        if let cluster = try setup.metadata.clusters().first(where: { $0.writer == id }), record.isRunning,
+            try setup.metadata.instances().contains(where: { $0.cluster == cluster.id && $0.id != id && $0.isRunning })
+        {
+            var order = ClusterOrder(.failover, cluster: cluster.id)
+            order.reason = "\(id) is removed"
+            _ = try failOver(order)
+        }
         var stopped = record
         stopped.isRunning = false
         try setup.metadata.save(stopped)
@@ -103,6 +119,7 @@ extension Supervisor {
         try? FileManager.default.removeItem(atPath: directory.instance(id))
         try setup.metadata.removeInstance(id)
         try setup.saveRoles()
+        try tellOthers(of: record)
     }
 
     private func configure(_ order: ClusterOrder) throws {
@@ -119,12 +136,16 @@ extension Supervisor {
     // MARK: - Processes
 
     /// Has an instance run by the process that the layout puts it in; the storage processes get its volume's key.
-    private func adopt(_ record: InstanceRecord) throws {
+    ///
+    /// - Parameter keyKnown: the storage processes have the key already
+    func adopt(_ record: InstanceRecord, keyKnown: Bool = false) throws {
+        guard try setup.mayRun(record) else { return }
         let settings = try setup.instance(record)
         guard let key = try setup.volumeKey(settings.volume) else {
             throw RegionError("the volume \(settings.volume) has no key", remedy: "restore the metadata from a backup")
         }
-        for keeper in keepers where keeper.role.hasPrefix("storage") && keeper.pid != nil {
+        for keeper in keepers
+        where keeper.role.hasPrefix("storage") && keeper.pid != nil && !(keyKnown && setup.layout == .zones) {
             var request = AdminRequest(.adopt)
             request.adoption = Adoption(key: key, instance: setup.layout == .compact ? settings : nil)
             // One that does not answer reads its settings when it starts.

@@ -32,6 +32,8 @@ package struct UpOptions: Sendable {
     package var mariaPort: Int?
     /// `name=value`, or `mariadb:name=value` where more than one engine runs.
     package var settings: [String] = []
+    /// The least number of readers of each cluster that `up` runs; nil is as many as there are.
+    package var readers: Int?
     package var groupBytes: UInt64?
     package var cacheBytes: UInt64?
     package var journalBytes: Int?

@@ -42,6 +42,11 @@ struct Up: ParsableCommand {
     var settings: [String] = []
     @Option(
         help: ArgumentHelp(
+            "At least so many readers for each cluster, 0 to 15. Remembered; `borealis instance` changes them.",
+            valueName: "number"))
+    var readers: Int?
+    @Option(
+        help: ArgumentHelp(
             "Size of a protection group, such as 64M, when the region is made. Default: 10G.", valueName: "bytes"))
     var groupBytes: ByteCount?
     @Option(
@@ -84,6 +89,9 @@ struct Up: ParsableCommand {
             if let port, !(1...65535).contains(port) {
                 throw ValidationError("\(name) \(port) is not between 1 and 65535")
             }
+        }
+        if let readers, !(0...15).contains(readers) {
+            throw ValidationError("--readers \(readers) is not between 0 and 15")
         }
         if let groupBytes, !(RegionDefaults.groupBytesMin...RegionDefaults.groupBytes).contains(groupBytes.bytes) {
             throw ValidationError("--group-bytes is not between 1M and 10G")
@@ -176,7 +184,7 @@ struct Up: ParsableCommand {
             ("--mariadb-bin", mariaBin.map(DataDirectory.resolve)),
             ("--group-bytes", groupBytes.map { "\($0.bytes)" }), ("--cache-bytes", cacheBytes.map { "\($0.bytes)" }),
             ("--journal-bytes", journalBytes.map { "\($0.bytes)" }), ("--pg-bin", pgBin.map(DataDirectory.resolve)),
-            ("--engine-user", engineUser),
+            ("--engine-user", engineUser), ("--readers", readers.map(String.init)),
         ]
         for (name, value) in values { if let value { arguments += [name, value] } }
         for setting in settings { arguments += ["--set", setting] }
@@ -194,6 +202,7 @@ struct Up: ParsableCommand {
         options.mariaPort = mariaPort
         options.mariaBinaries = mariaBin.map(DataDirectory.resolve)
         options.settings = settings
+        options.readers = readers
         options.groupBytes = groupBytes?.bytes
         options.cacheBytes = cacheBytes?.bytes
         options.journalBytes = journalBytes.map { Int($0.bytes) }
