@@ -13,10 +13,11 @@ struct APIEndpoint: Sendable {
     private let signatures: SignatureV4
     private let logger: Logger
 
-    init(_ services: [any AWSService], keys: AccessKeys, logger: Logger) {
+    init(_ services: [any AWSService], keys: AccessKeyFile, logger: Logger) {
         self.services = Dictionary(uniqueKeysWithValues: services.map { ($0.model.signingName, $0) })
-        let (id, secret) = (keys.accessKeyId, keys.secretAccessKey)
-        signatures = SignatureV4(region: keys.region, services: Set(self.services.keys)) { $0 == id ? secret : nil }
+        signatures = SignatureV4(region: keys.current.region, services: Set(self.services.keys)) {
+            keys.current.secret(of: $0)
+        }
         self.logger = logger
     }
 

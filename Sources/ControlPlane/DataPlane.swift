@@ -8,7 +8,7 @@ package import Engines
 /// be handed over; what has become of it is seen by `observe`.
 package protocol DataPlane: Sendable {
     func observe() async throws -> [ObservedCluster]
-    /// Makes a cluster's volume known. Gives the address at which its writer will listen.
+    /// Makes a cluster's volume known. Gives the address at which its writer is reached, now and after any failover.
     func ensureCluster(_ wish: ClusterWish) async throws -> String
     /// Forgets a cluster that has no instance any more.
     func removeCluster(_ id: String) async throws
@@ -23,6 +23,19 @@ package protocol DataPlane: Sendable {
     ///
     /// The data plane fails over by itself when the writer is lost, whether or not the control plane runs.
     func failover(cluster: String, to target: String?, reason: String) async throws
+    /// Makes a custom endpoint, or changes one, and gives its address.
+    func ensureEndpoint(_ wish: EndpointWish) async throws -> String
+    func removeEndpoint(_ id: String) async throws
+}
+
+/// A custom endpoint.
+package struct EndpointWish: Sendable {
+    package var id: String
+    package var cluster: String
+    package var kind: ClusterEndpointRecord.Kind
+    /// Instances that it has; nil is all but `excluded`.
+    package var members: [String]?
+    package var excluded: [String]
 }
 
 package struct ClusterWish: Sendable {
@@ -113,6 +126,26 @@ package struct ObservedCluster: Sendable {
     /// By name; also those that have no process, with the phase `stopped` or `starting`.
     package var readers: [Instance] = []
     package var failover: Failover?
+    package var endpoints: [Endpoint] = []
+
+    package struct Endpoint: Sendable {
+        package enum Role: Sendable, Equatable {
+            case writer, reader
+            /// One that was wished for.
+            case custom(String)
+        }
+
+        package var role: Role
+        package var host: String
+        package var isListening: Bool
+
+        package init(role: Role, host: String, isListening: Bool) {
+            self.role = role
+            self.host = host
+            self.isListening = isListening
+        }
+    }
+
     /// The most that a cluster has, its writer included.
     package static let instancesMax = 16
 
@@ -127,5 +160,20 @@ package struct ObservedCluster: Sendable {
         self.masterUsername = masterUsername
         self.instanceIDs = instanceIDs
         self.writer = writer
+    }
+}
+
+extension ObservedCluster {
+    /// Those of which something is known.
+    var instances: [Instance] { (writer.map { [$0] } ?? []) + readers }
+
+    func instance(_ id: String) -> Instance? { instances.first { $0.id == id } }
+
+    func endpoint(_ role: Endpoint.Role) -> Endpoint? { endpoints.first { $0.role == role } }
+
+    /// The instance that is the writer, whether or not it runs.
+    var writerID: String? {
+        let readers = Set(readers.map(\.id))
+        return writer?.id ?? instanceIDs.first { !readers.contains($0) }
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import Endpoints
 package import StorageNode
 package import VolumeDriver
 
@@ -31,6 +32,8 @@ package struct AdminRequest: Codable, Sendable {
         case cluster
         /// A process: take a volume's key, and run an instance on it if there is one (`adoption`).
         case adopt
+        /// Supervisor: answers the endpoints' process with `topology`; `endpoints` is how that is.
+        case endpoints
         /// A process: stop an instance (`instance`), and be without it. Done when its status is gone.
         case release
         /// A process: says how its instances are, as `process` of one reply after the other: when something changes, and
@@ -51,6 +54,7 @@ package struct AdminRequest: Codable, Sendable {
     package var instance: String?
     package var mark: ClusterMark?
     package var release: Release?
+    package var endpoints: EndpointReport?
 
     package init(
         _ command: Command, fault: FaultOrder? = nil, volume: VolumeOrder? = nil, node: NodeOrder? = nil
@@ -81,8 +85,9 @@ package struct AdminReply: Codable, Sendable {
     package var node: String?
     /// An instance's name: the new writer after a failover.
     package var instance: String?
-    /// Where the writer listens, for `cluster`.
+    /// Where the writer or the endpoint listens, for `cluster`.
     package var host: String?
+    package var topology: EndpointTopology?
 
     package init(ok: Bool? = nil, error: String? = nil, note: String? = nil) {
         self.ok = ok

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import Endpoints
 package import Engines
 
 /// What the control plane wants of a cluster or an instance. Every order can be repeated with the same effect.
@@ -19,6 +20,10 @@ package struct ClusterOrder: Codable, Sendable {
         case configureInstance
         /// `instance` (nil: the best reader), `reason`: makes a reader the writer; answered with the new writer.
         case failover
+        /// `endpoint`; answered with its host.
+        case ensureEndpoint
+        /// `endpoint`: only its name counts.
+        case removeEndpoint
     }
 
     package var action: Action
@@ -39,11 +44,33 @@ package struct ClusterOrder: Codable, Sendable {
     package var memoryBytes: Int?
     /// Why, in words for the log and the status.
     package var reason: String?
+    package var endpoint: EndpointOrder?
 
     package init(_ action: Action, cluster: String? = nil, instance: String? = nil) {
         self.action = action
         self.cluster = cluster
         self.instance = instance
+    }
+}
+
+/// A custom endpoint as the control plane wants it.
+package struct EndpointOrder: Codable, Sendable {
+    /// Unique in the region.
+    package var name: String
+    package var cluster: String
+    package var kind: EndpointTopology.Kind
+    /// Instances that it has; nil is all but `excluded`.
+    package var members: [String]?
+    package var excluded: [String]
+
+    package init(
+        name: String, cluster: String, kind: EndpointTopology.Kind, members: [String]? = nil, excluded: [String] = []
+    ) {
+        self.name = name
+        self.cluster = cluster
+        self.kind = kind
+        self.members = members
+        self.excluded = excluded
     }
 }
 

@@ -13,7 +13,7 @@ package import VolumeModel
 /// Only the supervisor writes it. It holds no secret in the clear: data keys and passwords are sealed by the key provider.
 /// The schema only grows, by migrations that are never changed once released.
 package final class MetadataStore: Sendable {
-    private let database: DatabaseQueue
+    let database: DatabaseQueue
     /// Held while files are written that follow from what is stored, so that the newest state is written last.
     let writing = Mutex<Void>(())
 
@@ -100,6 +100,7 @@ package final class MetadataStore: Sendable {
                     UPDATE cluster SET writer = (SELECT min(id) FROM instance WHERE instance.cluster = cluster.id);
                     """)
         }
+        migrator.registerMigration("endpoints") { db in try db.execute(sql: Self.endpointSchema) }
         return migrator
     }
 
@@ -425,7 +426,7 @@ package final class MetadataStore: Sendable {
         try JSONDecoder().decode(WrappedKey.self, from: data)
     }
 
-    private static func damaged(_ what: String) -> RegionError {
+    static func damaged(_ what: String) -> RegionError {
         RegionError("the metadata names \(what), which cannot be", remedy: "restore it from a backup")
     }
 }

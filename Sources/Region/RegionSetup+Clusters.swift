@@ -17,6 +17,7 @@ extension RegionSetup {
             password: try keyring.wrap(Secret.key(password), context: Secret.context(cluster: id)), isManaged: true)
         try metadata.insert(cluster, volume: volume)
         try saveFirstGroup(volume.id)
+        try ensureStandardEndpoints(of: cluster)
         return cluster
     }
 

@@ -106,7 +106,6 @@ extension RegionSetup {
             overrides: try metadata.engineSettings(cluster: cluster.id).merging(record.settings) { $1 })
         engine.name = record.id
         let isWriter = cluster.writer == record.id
-        if isWriter { engine.otherHosts = [cluster.host] }
         if cluster.engine.hasReaders { engine.replication = try replication(of: record, in: cluster) }
         return RoleConfiguration.Instance(
             id: record.id, cluster: cluster.id, volume: "\(cluster.volume)", directory: path,

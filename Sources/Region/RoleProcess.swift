@@ -173,7 +173,7 @@ package final class RoleProcess: Sendable {
                 throw Self.unclear
             }
             try instance.settle()
-        case .rotateKeys, .mount, .cluster: throw Self.unclear
+        case .rotateKeys, .mount, .cluster, .endpoints: throw Self.unclear
         }
         return reply
     }

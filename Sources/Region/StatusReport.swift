@@ -22,7 +22,7 @@ package struct StatusReport: Codable, Sendable {
         /// Why it is not available, or what commits wait for.
         package var reason: String?
         package var driver: DriverStatus?
-        /// Where its writer listens, and as whom one logs in.
+        /// Where the writer is reached, whichever instance that is, and as whom one logs in.
         package var host: String?
         package var port: Int?
         package var superuser: String?
@@ -30,6 +30,7 @@ package struct StatusReport: Codable, Sendable {
         package var instances: [String]?
         /// The newest change of its writer; left out if there was none.
         package var failover: Failover?
+        package var endpoints: [Endpoint]?
     }
 
     package struct Failover: Codable, Sendable {
@@ -44,6 +45,22 @@ package struct StatusReport: Codable, Sendable {
         package var isComplete: Bool
         /// From the decision to the first accepted connection; null until then.
         package var milliseconds: Int?
+    }
+
+    /// An address that leads to whichever instance serves: it stays while instances come and go.
+    package struct Endpoint: Codable, Sendable {
+        package var id: String
+        /// `writer`, `reader`, `custom-reader`, `custom-any`.
+        package var kind: String
+        package var host: String
+        package var port: Int
+        package var url: String?
+        package var isListening: Bool
+        /// Clients that are connected, and that wait for an instance.
+        package var connections: Int
+        package var waiting: Int
+        /// Why it does not listen.
+        package var reason: String?
     }
 
     package struct Instance: Codable, Sendable {
@@ -98,6 +115,19 @@ package struct StatusReport: Codable, Sendable {
     /// Faults that were injected and not healed.
     package var faults: [String]
 
+    /// Where clients connect: the endpoints of each cluster, the writer's first.
+    package var clientLines: [(cluster: String, lines: [String])] {
+        clusters.compactMap { cluster in
+            guard cluster.writer != nil else { return nil }
+            let endpoints = (cluster.endpoints ?? []).filter { $0.url != nil }
+            let writer = endpoints.first { $0.kind == "writer" }?.url ?? cluster.writer?.url ?? ""
+            let others = endpoints.filter { $0.kind != "writer" }.map {
+                "\($0.id): \(ClientLine.text(for: $0.url ?? ""))"
+            }
+            return (cluster.id, [ClientLine.text(for: writer)] + others)
+        }
+    }
+
     /// Whether every cluster that should run accepts connections.
     package var isAvailable: Bool { clusters.allSatisfy { $0.status == "available" || $0.status == "stopped" } }
 }
@@ -113,7 +143,7 @@ extension StatusReport.Cluster {
 
     private enum CodingKeys: CodingKey {
         case id, engine, status, vdl, writer, readers, volume, epoch, reason, driver, host, port, superuser, instances
-        case failover
+        case failover, endpoints
     }
 
     package func encode(to encoder: any Encoder) throws {
@@ -133,6 +163,7 @@ extension StatusReport.Cluster {
         try container.encodeIfPresent(superuser, forKey: .superuser)
         try container.encodeIfPresent(instances, forKey: .instances)
         try container.encodeIfPresent(failover, forKey: .failover)
+        try container.encodeIfPresent(endpoints, forKey: .endpoints)
     }
 }
 

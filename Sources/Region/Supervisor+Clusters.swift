@@ -18,6 +18,10 @@ extension Supervisor {
         case .removeInstance: try removeInstance(try named(order.instance))
         case .configureInstance: try configure(order)
         case .failover: _ = try failOver(order)
+        case .ensureEndpoint:
+            guard let endpoint = order.endpoint else { return try named(nil) }
+            return try ensureEndpoint(endpoint)
+        case .removeEndpoint: try removeEndpoint(try named(order.endpoint?.name))
         }
         return nil
     }
@@ -33,7 +37,10 @@ extension Supervisor {
 
     private func ensureCluster(_ order: ClusterOrder) throws -> String {
         let id = try named(order.cluster)
-        if let known = try setup.metadata.clusters().first(where: { $0.id == id }) { return known.host }
+        if let known = try setup.metadata.clusters().first(where: { $0.id == id }) {
+            try setup.ensureStandardEndpoints(of: known)
+            return known.host
+        }
         guard let engine = order.engine, let port = order.port, let superuser = order.superuser,
             let password = order.password
         else { throw RegionError("the order for \(id) is not complete", remedy: "use the same borealis on both sides") }

@@ -50,7 +50,8 @@ extension Supervisor {
                     StatusReport.Failover(
                         number: $0.number, from: $0.from, to: $0.to, reason: $0.reason, isPlanned: $0.isPlanned,
                         isComplete: $0.isComplete, milliseconds: $0.milliseconds)
-                })
+                },
+                endpoints: endpoints(of: record))
         }
     }
 

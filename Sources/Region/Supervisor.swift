@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import Endpoints
 internal import Engines
 internal import Foundation
 internal import Glibc
@@ -21,8 +22,12 @@ package final class Supervisor: Sendable {
     /// The processes of the region; instances that are made later add theirs.
     private let children: Mutex<[ChildKeeper]>
     var keepers: [ChildKeeper] { children.withLock { $0 } }
-    /// Those that host storage nodes or instances, and answer on a socket: all but the control plane.
-    var volumeKeepers: [ChildKeeper] { keepers.filter { $0.role != ControlConfiguration.role } }
+    /// Those that host storage nodes or instances, and answer on a socket.
+    var volumeKeepers: [ChildKeeper] {
+        keepers.filter { $0.role.hasPrefix("storage") || $0.role.hasPrefix("instance") }
+    }
+    /// What the endpoints' process said last.
+    let endpointReport = Mutex(EndpointReport(endpoints: []))
     /// Serialises the control plane's orders.
     let ordering = Mutex<Void>(())
     /// Serialises failovers.
@@ -73,8 +78,11 @@ package final class Supervisor: Sendable {
         self.executable = executable
         self.environment = environment
         children = Mutex([])
+        let endpoints = try setup.prepareEndpoints()
         let control = try setup.prepareControl()
-        let keepers = try setup.roles().map(keeper) + (control.map { [try controlKeeper($0)] } ?? [])
+        var keepers = try setup.roles().map(keeper)
+        keepers.append(serviceKeeper(EndpointConfiguration.role, failureFile: endpoints.failureFile))
+        if let control { keepers.append(serviceKeeper(ControlConfiguration.role, failureFile: control.failureFile)) }
         children.withLock { $0 = keepers }
     }
 
@@ -99,11 +107,10 @@ package final class Supervisor: Sendable {
         }
     }
 
-    private func controlKeeper(_ control: ControlConfiguration) throws -> ChildKeeper {
-        let launch = launch(ControlConfiguration.role, subcommand: ControlConfiguration.role)
-        return ChildKeeper(
-            role: ControlConfiguration.role, launch: launch, failureFile: control.failureFile,
-            longestPause: .seconds(1),
+    /// A process that has neither nodes nor instances; it is named like its subcommand.
+    private func serviceKeeper(_ role: String, failureFile: String) -> ChildKeeper {
+        ChildKeeper(
+            role: role, launch: launch(role, subcommand: role), failureFile: failureFile, longestPause: .seconds(1),
             logger: logger
         ) { _ in }
     }
@@ -153,7 +160,7 @@ package final class Supervisor: Sendable {
     package func stop() {
         isStopping.store(true, ordering: .releasing)
         // First, so that nobody asks for anything any more.
-        Self.each(keepers.filter { $0.role == ControlConfiguration.role }) {
+        Self.each(keepers.filter { [ControlConfiguration.role, EndpointConfiguration.role].contains($0.role) }) {
             $0.stop(timeoutSeconds: Self.storageStopSeconds)
         }
         let instances = keepers.filter { $0.role.hasPrefix("instance") }
@@ -228,6 +235,9 @@ package final class Supervisor: Sendable {
                 reply.host = try ordering.withLock { _ in try perform(order) }
             }
         case .adopt, .release, .watch, .mark, .settle: throw Self.unclear
+        case .endpoints:
+            if let report = request.endpoints { endpointReport.withLock { $0 = report } }
+            reply.topology = try topology()
         case .mount:
             guard var order = request.volume else { throw Self.unclear }
             order.cluster = try clusterID(order.cluster)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import ControlPlane
+internal import Endpoints
 internal import Engines
 internal import Foundation
 internal import Region
@@ -24,6 +25,10 @@ struct LocalDataPlane: DataPlane {
             var observed = ObservedCluster(
                 id: cluster.id, engine: engine, host: host, port: port, masterUsername: cluster.superuser ?? "",
                 instanceIDs: cluster.instances ?? [], writer: writer)
+            observed.endpoints = (cluster.endpoints ?? []).map { endpoint in
+                ObservedCluster.Endpoint(
+                    role: Self.role(of: endpoint), host: endpoint.host, isListening: endpoint.isListening)
+            }
             observed.readers = cluster.readers.map { Self.observed($0, .reader) }
             observed.failover = cluster.failover.map {
                 ObservedCluster.Failover(
@@ -31,6 +36,15 @@ struct LocalDataPlane: DataPlane {
                     isComplete: $0.isComplete)
             }
             return observed
+        }
+    }
+
+    private static func role(of endpoint: StatusReport.Endpoint) -> ObservedCluster.Endpoint.Role {
+        switch EndpointTopology.Kind(rawValue: endpoint.kind) {
+        case .writer: .writer
+        case .reader: .reader
+        case .customReader, .customWriter, .customAny, nil:
+            .custom(String(endpoint.id.drop { $0 != ":" }.dropFirst()))
         }
     }
 
@@ -79,6 +93,28 @@ struct LocalDataPlane: DataPlane {
     func configureInstance(_ id: String, settings: [String: String]) async throws {
         var order = ClusterOrder(.configureInstance, instance: id)
         order.settings = settings
+        try await perform(order)
+    }
+
+    func ensureEndpoint(_ wish: EndpointWish) async throws -> String {
+        var order = ClusterOrder(.ensureEndpoint)
+        let kind: EndpointTopology.Kind =
+            switch wish.kind {
+            case .reader: .customReader
+            case .writer: .customWriter
+            case .any: .customAny
+            }
+        order.endpoint = EndpointOrder(
+            name: wish.id, cluster: wish.cluster, kind: kind, members: wish.members, excluded: wish.excluded)
+        guard let host = try await perform(order).host else {
+            throw RegionError("the answer has no address", remedy: "restart the region with this borealis")
+        }
+        return host
+    }
+
+    func removeEndpoint(_ id: String) async throws {
+        var order = ClusterOrder(.removeEndpoint)
+        order.endpoint = EndpointOrder(name: id, cluster: "", kind: .customAny)
         try await perform(order)
     }
 

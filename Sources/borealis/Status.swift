@@ -35,8 +35,8 @@ struct Status: ParsableCommand {
             })
         for cluster in report.clusters {
             if let reason = cluster.reason { print(Terminal.paint("  \(cluster.id): \(reason)", .yellow)) }
-            if let url = cluster.writer?.url { print("  \(ClientLine.text(for: url))") }
         }
+        for (_, lines) in report.clientLines { for line in lines { print("  \(line)") } }
         if report.clusters.contains(where: { !$0.readers.isEmpty }) { showInstances(report) }
         print()
         Terminal.table(

@@ -66,6 +66,11 @@ struct Up: ParsableCommand {
     var apiPort: Int?
     @Option(
         help: ArgumentHelp(
+            "Where the AWS API keeps what was asked for, when the region is made: sqlite, or etcd://host:port[,host:port...][/name]. Default: sqlite.",
+            valueName: "place"))
+    var state: String?
+    @Option(
+        help: ArgumentHelp(
             "Directory of PostgreSQL 15's programs. Default: $BOREALIS_PG_BIN, Debian's, pg_config's.", valueName: "dir"
         ))
     var pgBin: String?
@@ -98,6 +103,9 @@ struct Up: ParsableCommand {
         }
         if let journalBytes, !(16 << 20...1 << 40).contains(journalBytes.bytes) {
             throw ValidationError("--journal-bytes is not between 16M and 1T")
+        }
+        if let state, state != "sqlite", EtcdAddress(state) == nil {
+            throw ValidationError("--state \(state) is neither sqlite nor etcd://host:port")
         }
         guard Logger.Level(rawValue: logLevel) != nil else {
             throw ValidationError("--log-level \(logLevel) does not exist")
@@ -151,9 +159,9 @@ struct Up: ParsableCommand {
         // Whoever reads through a pipe waits for this line.
         defer { fflush(nil) }
         if json { return try report.printJSON() }
-        for cluster in report.clusters {
-            guard let writer = cluster.writer else { continue }
-            print("cluster \(cluster.id) accepts connections:\n  \(ClientLine.text(for: writer.url))")
+        for (cluster, lines) in report.clientLines {
+            print("cluster \(cluster) accepts connections:")
+            for line in lines { print("  \(line)") }
         }
         if report.clusters.isEmpty { print("the region is up, without a cluster") }
         guard api else { return }
@@ -184,7 +192,7 @@ struct Up: ParsableCommand {
             ("--mariadb-bin", mariaBin.map(DataDirectory.resolve)),
             ("--group-bytes", groupBytes.map { "\($0.bytes)" }), ("--cache-bytes", cacheBytes.map { "\($0.bytes)" }),
             ("--journal-bytes", journalBytes.map { "\($0.bytes)" }), ("--pg-bin", pgBin.map(DataDirectory.resolve)),
-            ("--engine-user", engineUser), ("--readers", readers.map(String.init)),
+            ("--engine-user", engineUser), ("--readers", readers.map(String.init)), ("--state", state),
         ]
         for (name, value) in values { if let value { arguments += [name, value] } }
         for setting in settings { arguments += ["--set", setting] }
@@ -198,6 +206,7 @@ struct Up: ParsableCommand {
         options.engine = engine
         options.api = api
         options.apiPort = apiPort
+        options.state = state
         options.port = port
         options.mariaPort = mariaPort
         options.mariaBinaries = mariaBin.map(DataDirectory.resolve)
