@@ -27,6 +27,7 @@ setup:
 build: shim
 	$(SWIFT) build -c release --product borealis
 	$(SWIFT) build -c release --product simulate
+	$(SWIFT) build -c release --product codecprobe
 
 shim:
 	$(MAKE) --no-print-directory -s -C Shim

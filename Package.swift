@@ -34,6 +34,7 @@ let package = Package(
     products: [
         .executable(name: "borealis", targets: ["borealis"]),
         .executable(name: "simulate", targets: ["simulate"]),
+        .executable(name: "codecprobe", targets: ["codecprobe"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
@@ -117,6 +118,8 @@ let package = Package(
             swiftSettings: house),
         .target(
             name: "SimulationKit", dependencies: ["QuorumCore", "SegmentCore", "VolumeModel"], swiftSettings: house),
+        // The codecs as a filter: tests hold them against botocore's.
+        .executableTarget(name: "codecprobe", dependencies: ["AWSProtocol"], swiftSettings: house),
         .executableTarget(name: "simulate", dependencies: ["SimulationKit", arguments], swiftSettings: house),
         // Tests.
         .testTarget(name: "LogWireTests", dependencies: ["LogWire", "VolumeModel", "CBorealis", nioCore]),

@@ -60,7 +60,7 @@ struct EtcdClient: Sendable {
             let answer: RangeAnswer = try await call(
                 "kv/range",
                 RangeRequest(
-                    key: Self.encode(start), range_end: Self.end(of: prefix), limit: "500",
+                    key: Self.encode(start), rangeEnd: Self.end(of: prefix), limit: "500",
                     revision: revision.map(String.init)))
             revision = revision ?? answer.header.number
             let pairs = try (answer.kvs ?? []).map(Self.pair)
@@ -71,35 +71,38 @@ struct EtcdClient: Sendable {
     }
 
     func grantLease(seconds: Int) async throws -> Int64 {
-        struct Request: Encodable { var TTL: String }
-        struct Answer: Decodable { var ID: String }
-        let answer: Answer = try await call("lease/grant", Request(TTL: "\(seconds)"))
-        guard let id = Int64(answer.ID) else { throw Self.unclear("lease/grant") }
+        let answer: Lease = try await call("lease/grant", Lease(seconds: "\(seconds)"))
+        guard let id = answer.id.flatMap({ Int64($0) }) else { throw Self.unclear("lease/grant") }
         return id
     }
 
     /// Whether the lease goes on; false when it has ended.
     func renewLease(_ id: Int64) async throws -> Bool {
-        struct Request: Encodable { var ID: String }
-        struct Answer: Decodable {
-            struct Result: Decodable { var TTL: String? }
-            var result: Result
-        }
-        let answer: Answer = try await call("lease/keepalive", Request(ID: "\(id)"))
-        return (answer.result.TTL.flatMap { Int($0) } ?? 0) > 0
+        struct Answer: Decodable { var result: Lease }
+        let answer: Answer = try await call("lease/keepalive", Lease(id: "\(id)"))
+        return (answer.result.seconds.flatMap { Int($0) } ?? 0) > 0
     }
 
     func revokeLease(_ id: Int64) async throws {
-        struct Request: Encodable { var ID: String }
         struct Answer: Decodable {}
-        let _: Answer = try await call("lease/revoke", Request(ID: "\(id)"))
+        let _: Answer = try await call("lease/revoke", Lease(id: "\(id)"))
+    }
+
+    private struct Lease: Codable {
+        var id: String?
+        var seconds: String?
+
+        enum CodingKeys: String, CodingKey {
+            case id = "ID"
+            case seconds = "TTL"
+        }
     }
 
     // MARK: - The gateway's JSON: 64-bit numbers are texts, keys and values base64
 
     private struct RangeRequest: Encodable {
         var key: String
-        var range_end: String?
+        var rangeEnd: String?
         var limit: String?
         var revision: String?
     }
@@ -112,7 +115,13 @@ struct EtcdClient: Sendable {
     private struct KeyValue: Decodable {
         var key: String
         var value: String?
-        var mod_revision: String
+        var modRevision: String
+
+        /// As etcd writes them; it reads either form.
+        enum CodingKeys: String, CodingKey {
+            case key, value
+            case modRevision = "mod_revision"
+        }
     }
 
     private struct RangeAnswer: Decodable {
@@ -135,16 +144,16 @@ struct EtcdClient: Sendable {
         var key: String
         var target: String
         var result = "EQUAL"
-        var create_revision: String?
-        var mod_revision: String?
+        var createRevision: String?
+        var modRevision: String?
         var value: String?
 
         init(_ condition: Condition) {
             switch condition {
             case .absent(let name):
-                (key, target, create_revision) = (EtcdClient.encode(name), "CREATE", "0")
+                (key, target, createRevision) = (EtcdClient.encode(name), "CREATE", "0")
             case .revision(let name, let number):
-                (key, target, mod_revision) = (EtcdClient.encode(name), "MOD", "\(number)")
+                (key, target, modRevision) = (EtcdClient.encode(name), "MOD", "\(number)")
             case .value(let name, let data):
                 (key, target, value) = (EtcdClient.encode(name), "VALUE", data.base64EncodedString())
             }
@@ -159,19 +168,19 @@ struct EtcdClient: Sendable {
         }
         struct Delete: Encodable {
             var key: String
-            var range_end: String?
+            var rangeEnd: String?
         }
-        var request_put: Put?
-        var request_delete_range: Delete?
+        var requestPut: Put?
+        var requestDeleteRange: Delete?
 
         init(_ change: Change) {
             switch change {
             case .put(let key, let value, let lease):
-                request_put = Put(
+                requestPut = Put(
                     key: EtcdClient.encode(key), value: value.base64EncodedString(), lease: "\(lease)")
-            case .remove(let key): request_delete_range = Delete(key: EtcdClient.encode(key))
+            case .remove(let key): requestDeleteRange = Delete(key: EtcdClient.encode(key))
             case .removeAll(let prefix):
-                request_delete_range = Delete(key: EtcdClient.encode(prefix), range_end: EtcdClient.end(of: prefix))
+                requestDeleteRange = Delete(key: EtcdClient.encode(prefix), rangeEnd: EtcdClient.end(of: prefix))
             }
         }
     }
@@ -187,7 +196,7 @@ struct EtcdClient: Sendable {
 
     private static func pair(_ found: KeyValue) throws -> Pair {
         guard let key = Data(base64Encoded: found.key), let value = Data(base64Encoded: found.value ?? ""),
-            let revision = Int64(found.mod_revision)
+            let revision = Int64(found.modRevision)
         else { throw unclear("kv/range") }
         return Pair(key: String(decoding: key, as: UTF8.self), value: value, modRevision: revision)
     }
