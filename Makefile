@@ -13,7 +13,7 @@ SEEDS ?= 1..2000
 MINUTES ?= 10
 ENGINE ?= postgres
 
-.PHONY: run setup build shim test unit integration sim torture bench bench-proxy lint format down clean
+.PHONY: run setup build shim test unit integration sim torture bench bench-proxy bench-api lint format down clean
 
 ## Install what is missing, build, start a region with a cluster of each engine, print a psql and a mysql line.
 run: setup build
@@ -27,6 +27,7 @@ setup:
 build: shim
 	$(SWIFT) build -c release --product borealis
 	$(SWIFT) build -c release --product simulate
+	$(SWIFT) build -c release --product codecprobe
 
 shim:
 	$(MAKE) --no-print-directory -s -C Shim
@@ -67,6 +68,10 @@ format:
 ## The proxy against PgBouncer (Debian's package `pgbouncer`), interleaved; --help for what it takes: make bench-proxy ARGS=...
 bench-proxy: build
 	Benchmarks/bench-proxy $(ARGS)
+
+## How long the AWS API takes to describe fifty clusters.
+bench-api: build
+	source Tests/Integration/environment && "$$python" Benchmarks/bench-api $(ARGS)
 
 down:
 	$(BOREALIS) down

@@ -21,6 +21,7 @@ let asn1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioLocks = Target.Dependency.product(name: "NIOConcurrencyHelpers", package: "swift-nio")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
@@ -33,6 +34,7 @@ let package = Package(
     products: [
         .executable(name: "borealis", targets: ["borealis"]),
         .executable(name: "simulate", targets: ["simulate"]),
+        .executable(name: "codecprobe", targets: ["codecprobe"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
@@ -92,30 +94,38 @@ let package = Package(
                 "VolumeModel", "CBorealis", nioCore, nioPosix, nioSSL, logging,
             ], swiftSettings: house),
         .target(name: "Engines", dependencies: ["VolumeModel", "CBorealis", logging], swiftSettings: house),
+        .target(name: "Endpoints", dependencies: [nioCore, nioPosix, logging], swiftSettings: house),
         .target(
             name: "Region",
             dependencies: [
-                "Engines", "StorageNode", "VolumeDriver", "NamespaceCore", "LogWire", "Keyring", "VolumeModel",
+                "Endpoints", "Engines", "StorageNode", "VolumeDriver", "NamespaceCore", "LogWire", "Keyring",
+                "VolumeModel",
                 "CBorealis", nioCore, nioPosix, nioSSL,
                 x509, asn1, crypto, grdb, logging,
             ], swiftSettings: house),
         .target(
             name: "ControlPlane",
             dependencies: [
-                "AWSProtocol", "Engines", hummingbird, serviceLifecycle, httpTypes, grdb, crypto, nioCore, logging,
+                "AWSProtocol", "Engines", hummingbird, serviceLifecycle, httpTypes, grdb, crypto, nioCore, nioPosix,
+                nioHTTP1, logging,
             ], swiftSettings: house),
         // Programs.
         .executableTarget(
             name: "borealis",
-            dependencies: ["Region", "Proxy", "ControlPlane", "Engines", "Keyring", "VolumeModel", arguments, logging],
+            dependencies: [
+                "Region", "Proxy", "ControlPlane", "Endpoints", "Engines", "Keyring", "VolumeModel", arguments, logging,
+            ],
             swiftSettings: house),
         .target(
             name: "SimulationKit", dependencies: ["QuorumCore", "SegmentCore", "VolumeModel"], swiftSettings: house),
+        // The codecs as a filter: tests hold them against botocore's.
+        .executableTarget(name: "codecprobe", dependencies: ["AWSProtocol"], swiftSettings: house),
         .executableTarget(name: "simulate", dependencies: ["SimulationKit", arguments], swiftSettings: house),
         // Tests.
         .testTarget(name: "LogWireTests", dependencies: ["LogWire", "VolumeModel", "CBorealis", nioCore]),
         .testTarget(name: "AWSProtocolTests", dependencies: ["AWSProtocol", crypto]),
         .testTarget(name: "ControlPlaneTests", dependencies: ["ControlPlane", "AWSProtocol", "Engines"]),
+        .testTarget(name: "EndpointsTests", dependencies: ["Endpoints", nioCore, nioPosix, logging]),
         .testTarget(name: "SegmentCoreTests", dependencies: ["SegmentCore", "VolumeModel"]),
         .testTarget(name: "QuorumCoreTests", dependencies: ["QuorumCore", "SegmentCore", "VolumeModel"]),
         .testTarget(name: "PostgresWireTests", dependencies: ["PostgresWire", nioCore]),

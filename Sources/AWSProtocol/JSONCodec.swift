@@ -20,6 +20,21 @@ package enum JSONCodec {
         return try value(json, model.shape(named: operation.input), model, at: "") ?? .structure([:])
     }
 
+    /// Some of an input's members, of a body that has only those.
+    static func decode(
+        _ body: [UInt8], members: [Shape.Member], model: ServiceModel
+    ) throws(AWSError) -> [String: AWSValue] {
+        var parser = JSONParser(body)
+        let json = body.isEmpty ? .object([:]) : try parser.document()
+        return try value(json, .structure(members), model, at: "")?.structure ?? [:]
+    }
+
+    static func bytes(of value: AWSValue, _ shape: Shape, _ model: ServiceModel) -> [UInt8] {
+        var bytes: [UInt8] = []
+        write(value, shape, model, into: &bytes)
+        return bytes
+    }
+
     /// An operation's answer.
     ///
     /// - Precondition: the value has the operation's output shape
@@ -83,6 +98,8 @@ package enum JSONCodec {
             if let seconds = Double(text), abs(seconds) < 1e12 {
                 return .timestamp(Timestamp(milliseconds: Int64((seconds * 1000).rounded())))
             }
+        case (.timestamp, .string(let text)):
+            if let moment = Timestamp(iso8601: text) ?? Timestamp(http: text) { return .timestamp(moment) }
         case (.blob, .string(let text)):
             if let bytes = Base64Codec.decode(text) { return .blob(bytes) }
         default: break

@@ -26,7 +26,16 @@ package indirect enum Shape: Sendable {
         /// As form-encoded requests have it.
         package var queryName: String
         package var isRequired: Bool
+        /// In REST protocols.
+        package var location: Location
         package var target: Reference
+    }
+
+    package enum Location: String, Sendable {
+        case body, header, headers, payload
+        case label = "uri"
+        case query = "querystring"
+        case status = "statusCode"
     }
 
     /// A primitive, or the name of a shape in the same table.
@@ -42,6 +51,10 @@ package struct Operation: Sendable {
     package var output: String?
     /// The element that wraps an XML answer's members.
     package var resultWrapper: String?
+    /// In REST protocols: the method, the template of path and query, and the status of an answer.
+    package var method: String?
+    package var uri: String?
+    package var status = 200
 }
 
 /// An error that an operation may answer with.
@@ -57,7 +70,7 @@ package struct ErrorShape: Sendable, Equatable {
 ///
 ///     service|version|signing|namespace|target VALUE
 ///     protocol query|ec2|json VERSION|rest-json
-///     operation NAME INPUT|- OUTPUT|- WRAPPER|-
+///     operation NAME INPUT|- OUTPUT|- WRAPPER|- [METHOD URI STATUS]
 ///     structure NAME MEMBER…            MEMBER is NAME[@WIRE][^QUERY][/LOCATION]:TYPE[!]   (! is required)
 ///     list NAME TYPE ITEMNAME [flat]
 ///     map NAME KEYTYPE VALUETYPE KEYNAME VALUENAME [flat]
@@ -117,7 +130,9 @@ package struct ServiceModel: Sendable {
         case "operation":
             let optional = words.map { $0 == "-" ? nil : $0 }
             operations[words[0]] = Operation(
-                name: words[0], input: optional[1], output: optional[2], resultWrapper: optional[3])
+                name: words[0], input: optional[1], output: optional[2], resultWrapper: optional[3],
+                method: words.count > 4 ? words[4] : nil, uri: words.count > 5 ? words[5] : nil,
+                status: words.count > 6 ? Int(words[6]) ?? 200 : 200)
         case "structure": shapes[words[0]] = .structure(words.dropFirst().map(Self.member))
         case "list":
             shapes[words[0]] = .list(Self.reference(words[1]), name: words[2], isFlat: words.last == "flat")
@@ -162,12 +177,16 @@ package struct ServiceModel: Sendable {
         let isRequired = type.hasSuffix("!")
         if isRequired { type = type.dropLast() }
         var names = text[..<colon]
-        if let slash = names.firstIndex(of: "/") { names = names[..<slash] }
+        var location = Shape.Location.body
+        if let slash = names.firstIndex(of: "/") {
+            location = Shape.Location(rawValue: String(names[slash...].dropFirst())) ?? .body
+            names = names[..<slash]
+        }
         let query = names.split(separator: "^", maxSplits: 1)
         let wire = query[0].split(separator: "@", maxSplits: 1)
         let wireName = String(wire.last ?? query[0])
         return Shape.Member(
             name: String(wire[0]), wireName: wireName, queryName: query.count > 1 ? String(query[1]) : wireName,
-            isRequired: isRequired, target: reference(type))
+            isRequired: isRequired, location: location, target: reference(type))
     }
 }

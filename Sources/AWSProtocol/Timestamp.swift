@@ -137,3 +137,27 @@ extension Int64 {
         self >= 0 ? self / divisor : (self - divisor + 1) / divisor
     }
 }
+
+/// The time of HTTP's headers: `Sun, 30 Aug 2015 12:36:00 GMT`.
+extension Timestamp {
+    private static let days = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]
+    private static let months = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ]
+
+    package init?(http text: some StringProtocol) {
+        let parts = String(text).split(separator: " ").map(String.init)
+        guard parts.count == 6, let month = Self.months.firstIndex(of: parts[2]), parts[5] == "GMT" else { return nil }
+        func padded(_ text: String) -> String { text.utf8.count == 1 ? "0\(text)" : text }
+        self.init(iso8601: "\(parts[3])-\(padded("\(month + 1)"))-\(padded(parts[1]))T\(parts[4])Z")
+    }
+
+    package var http: String {
+        let text = iso8601
+        let digits = text.split { !$0.isNumber }.map(String.init)
+        let day = (milliseconds >= 0 ? milliseconds : milliseconds - 86_399_999) / 86_400_000
+        let weekday = Self.days[Int(((day % 7) + 7) % 7)]
+        return
+            "\(weekday), \(digits[2]) \(Self.months[(Int(digits[1]) ?? 1) - 1]) \(digits[0]) \(digits[3]):\(digits[4]):\(digits[5]) GMT"
+    }
+}

@@ -13,10 +13,11 @@ struct APIEndpoint: Sendable {
     private let signatures: SignatureV4
     private let logger: Logger
 
-    init(_ services: [any AWSService], keys: AccessKeys, logger: Logger) {
+    init(_ services: [any AWSService], keys: AccessKeyFile, logger: Logger) {
         self.services = Dictionary(uniqueKeysWithValues: services.map { ($0.model.signingName, $0) })
-        let (id, secret) = (keys.accessKeyId, keys.secretAccessKey)
-        signatures = SignatureV4(region: keys.region, services: Set(self.services.keys)) { $0 == id ? secret : nil }
+        signatures = SignatureV4(region: keys.current.region, services: Set(self.services.keys)) {
+            keys.current.secret(of: $0)
+        }
         self.logger = logger
     }
 
@@ -31,25 +32,7 @@ struct APIEndpoint: Sendable {
             return try await perform(request, service, signer, requestID: requestID)
         } catch {
             logger.debug("refused", metadata: ["code": "\(error.code)", "request": "\(requestID)"])
-            return Self.message(error.status, model, requestID: requestID) {
-                XMLCodec.error(error, model: model, requestID: requestID)
-            } json: {
-                JSONCodec.error(error)
-            }
-        }
-    }
-
-    private static func message(
-        _ status: Int, _ model: ServiceModel, requestID: String, xml: () -> [UInt8], json: () -> [UInt8]
-    ) -> HTTPResponseMessage {
-        switch model.wireProtocol {
-        case .query, .ec2, .restJSON:
-            HTTPResponseMessage(
-                status: status, contentType: "text/xml", headers: ["x-amzn-requestid": requestID], body: xml())
-        case .json(let version):
-            HTTPResponseMessage(
-                status: status, contentType: "application/x-amz-json-\(version)",
-                headers: ["x-amzn-requestid": requestID], body: json())
+            return WireCodec.error(error, model: model, requestID: requestID)
         }
     }
 
@@ -57,7 +40,7 @@ struct APIEndpoint: Sendable {
         _ request: HTTPRequestMessage, _ service: any AWSService, _ signer: SignatureV4.Signer, requestID: String
     ) async throws(AWSError) -> HTTPResponseMessage {
         let model = service.model
-        let (operation, input) = try Self.decode(request, model)
+        let (operation, input) = try WireCodec.read(request, model)
         let value: AWSValue
         do {
             value = try await service.perform(operation.name, Input(input), caller: signer)
@@ -69,35 +52,7 @@ struct APIEndpoint: Sendable {
                 metadata: ["operation": "\(operation.name)", "request": "\(requestID)", "error": "\(error)"])
             throw .internalFailure
         }
-        return Self.message(200, model, requestID: requestID) {
-            XMLCodec.answer(value, to: operation, model: model, requestID: requestID)
-        } json: {
-            JSONCodec.answer(value, to: operation, model: model)
-        }
-    }
-
-    /// The operation that a request is about, and its input.
-    private static func decode(
-        _ request: HTTPRequestMessage, _ model: ServiceModel
-    ) throws(AWSError) -> (AWSProtocol.Operation, AWSValue) {
-        if case .json = model.wireProtocol {
-            let target = request.header("x-amz-target") ?? ""
-            guard let operation = JSONCodec.operation(target: target, model: model) else {
-                throw AWSError("UnknownOperationException", "There is no operation \(target.prefix(100)).")
-            }
-            return (operation, try JSONCodec.decode(request.body, of: operation, model: model))
-        }
-        let parameters = try QueryCodec.Parameters(
-            form: request.body.isEmpty ? Array(request.query.utf8) : request.body)
-        guard let action = parameters["Action"], !action.isEmpty else {
-            throw AWSError("MissingAction", "The request is missing an action or a required parameter.")
-        }
-        let version = parameters["Version"] ?? model.version
-        guard version == model.version, let operation = model.operations[action] else {
-            throw AWSError(
-                "InvalidAction", "Could not find operation \(action.prefix(100)) for version \(version.prefix(20))")
-        }
-        return (operation, try QueryCodec.decode(parameters, of: operation, model: model))
+        return WireCodec.answer(value, to: operation, model: model, requestID: requestID)
     }
 
     private func claimedModel(_ request: HTTPRequestMessage) -> ServiceModel {

@@ -15,17 +15,20 @@ package struct ControlService: Sendable {
     ///   - host: a loopback address
     ///   - offers: the engines that are installed
     package init(
-        store: any StateStore, plane: any DataPlane, offers: [EngineOffer], keys: AccessKeys, logs: LogDirectory,
-        host: String, port: Int, crash: CrashPoint, logger: Logger
+        store: any StateStore, plane: any DataPlane, offers: [EngineOffer], keyFile: AccessKeyFile,
+        authority: CertificateFacts,
+        logs: LogDirectory, host: String, port: Int, crash: CrashPoint, logger: Logger
     ) async throws {
+        let keys = keyFile.current
         let account = Account(id: keys.account, region: keys.region)
         let secrets = SecretBox(key: keys.sealingKey)
         keeper = try await StateKeeper(store: store)
         reconciler = Reconciler(
             keeper: keeper, plane: plane, offers: offers, secrets: secrets, account: account, crash: crash,
             logger: logger)
-        let rds = RDSService(keeper: keeper, offers: offers, account: account, secrets: secrets, logs: logs)
-        endpoint = APIEndpoint([rds, STSService(account: account)], keys: keys, logger: logger)
+        let rds = RDSService(
+            keeper: keeper, offers: offers, account: account, secrets: secrets, logs: logs, authority: authority)
+        endpoint = APIEndpoint([rds, STSService(account: account, keys: keyFile)], keys: keyFile, logger: logger)
         self.host = host
         self.port = port
         self.logger = logger

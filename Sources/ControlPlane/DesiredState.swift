@@ -6,6 +6,7 @@ internal import Foundation
 package struct DesiredState: Sendable {
     package var clusters: [String: ClusterRecord] = [:]
     package var instances: [String: InstanceRecord] = [:]
+    package var endpoints: [String: ClusterEndpointRecord] = [:]
     package var parameterGroups: [String: ParameterGroupRecord] = [:]
     package var subnetGroups: [String: SubnetGroupRecord] = [:]
     package var events: [String: EventRecord] = [:]
@@ -20,6 +21,7 @@ package struct DesiredState: Sendable {
             switch document.key.kind {
             case ClusterRecord.kind: try Self.add(document, to: &clusters)
             case InstanceRecord.kind: try Self.add(document, to: &instances)
+            case ClusterEndpointRecord.kind: try Self.add(document, to: &endpoints)
             case ParameterGroupRecord.kind: try Self.add(document, to: &parameterGroups)
             case SubnetGroupRecord.kind: try Self.add(document, to: &subnetGroups)
             case EventRecord.kind: try Self.add(document, to: &events)
@@ -48,7 +50,8 @@ package struct DesiredState: Sendable {
     /// What to store so that `old` becomes this.
     package func changes(since old: DesiredState) throws -> [StoreChange] {
         try Self.changes(old.clusters, clusters) + Self.changes(old.instances, instances)
-            + Self.changes(old.parameterGroups, parameterGroups) + Self.changes(old.subnetGroups, subnetGroups)
+            + Self.changes(old.endpoints, endpoints) + Self.changes(old.parameterGroups, parameterGroups)
+            + Self.changes(old.subnetGroups, subnetGroups)
             + Self.changes(old.events, events) + Self.changes(old.subscriptions, subscriptions)
             + Self.changes(old.catalogs, catalogs)
     }
@@ -73,5 +76,13 @@ extension DesiredState {
     /// A cluster's instances, by name.
     func members(of cluster: String) -> [InstanceRecord] {
         instances.values.filter { $0.cluster == cluster }.sorted { $0.id < $1.id }
+    }
+
+    /// Whether an instance is its cluster's writer: as the data plane has said, or else because it is the oldest.
+    func isWriter(_ instance: InstanceRecord, of cluster: ClusterRecord) -> Bool {
+        if let writer = cluster.writer, members(of: cluster.id).contains(where: { $0.planeID == writer }) {
+            return instance.planeID == writer
+        }
+        return members(of: cluster.id).min { ($0.created, $0.id) < ($1.created, $1.id) }?.id == instance.id
     }
 }

@@ -31,6 +31,23 @@ struct EventKind: Sendable {
         EventKind("0172", "configuration change", "Renamed DB cluster from \(old) to \(new).")
     }
 
+    static let failoverFailed = EventKind(
+        "0069", "failover", "Cluster failover failed, check the health of your cluster instances and try again.")
+
+    static func failoverStarted(to name: String, crossesZones: Bool) -> EventKind {
+        crossesZones
+            ? EventKind("0073", "failover", "Started cross AZ failover to DB instance: \(name)")
+            : EventKind("0072", "failover", "Started same AZ failover to DB instance: \(name)")
+    }
+
+    static func failoverCompleted(to name: String) -> EventKind {
+        EventKind("0071", "failover", "Completed failover to DB instance: \(name)")
+    }
+
+    static func promotedAgain(_ name: String) -> EventKind {
+        EventKind("0070", "failover", "Promoting previous primary again: \(name)")
+    }
+
     static func incompatibleParameters(_ reason: String) -> EventKind {
         EventKind("0035", "notification", "The engine does not start with the instance's parameters: \(reason)")
     }
@@ -111,6 +128,11 @@ package struct Account: Sendable, Equatable {
     }
 
     func arn(_ type: String, _ name: String) -> String { "arn:aws:rds:\(region):\(id):\(type):\(name)" }
+
+    /// The name of a zone that the data plane has a letter for.
+    func zone(_ letter: String) -> String? { zones.first { !letter.isEmpty && $0 == region + letter } }
+
+    func letter(ofZone name: String) -> String? { zones.contains(name) ? name.last.map(String.init) : nil }
 
     /// The region's three availability zones.
     var zones: [String] { ["a", "b", "c"].map { region + $0 } }

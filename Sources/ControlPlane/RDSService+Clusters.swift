@@ -12,6 +12,7 @@ extension RDSService {
         "DeleteDBCluster": { try await $0.deleteCluster($1) },
         "StartDBCluster": { try await $0.startCluster($1) },
         "StopDBCluster": { try await $0.stopCluster($1) },
+        "FailoverDBCluster": { try await $0.failoverCluster($1) },
     ]
 
     /// Ways to get a cluster, and properties of one, that the region does not have.
@@ -23,7 +24,7 @@ extension RDSService {
         "RotateMasterUserPassword", "MasterUserSecretKmsKeyId", "CharacterSetName",
     ]
 
-    private static let clustersMax = 40
+    private static let clustersMax = 100
 
     // MARK: - Create
 
@@ -180,7 +181,7 @@ extension RDSService {
             "BackupRetentionPeriod": .integer(Int64(cluster.backupRetentionDays)),
             "DBClusterIdentifier": .string(cluster.id), "DBClusterParameterGroup": .string(cluster.parameterGroup),
             "DBSubnetGroup": .string(cluster.subnetGroup), "Status": .string(cluster.status.rawValue),
-            "MultiAZ": .boolean(members.count > 1), "Engine": .string(cluster.engine.awsName),
+            "MultiAZ": .boolean(Set(members.map(\.zone)).count > 1), "Engine": .string(cluster.engine.awsName),
             "EngineVersion": .string(cluster.engineVersion), "Port": .integer(Int64(cluster.port)),
             "MasterUsername": .string(cluster.masterUsername), "PreferredBackupWindow": .string(cluster.backupWindow),
             "PreferredMaintenanceWindow": .string(cluster.maintenanceWindow), "ReadReplicaIdentifiers": [],
@@ -197,10 +198,11 @@ extension RDSService {
             "AutoMinorVersionUpgrade": .boolean(cluster.upgradesMinorVersions),
         ]
         if !cluster.host.isEmpty {
-            // Without a reader, the reader endpoint is the writer.
             fields["Endpoint"] = .string(cluster.host)
-            fields["ReaderEndpoint"] = .string(cluster.host)
+            fields["ReaderEndpoint"] = .string(cluster.readerHost ?? cluster.host)
         }
+        let custom = state.endpoints.values.filter { $0.cluster == cluster.id }.sorted { $0.id < $1.id }
+        if !custom.isEmpty { fields["CustomEndpoints"] = AWSValue(custom.compactMap(\.host)) }
         if let name = cluster.databaseName { fields["DatabaseName"] = .string(name) }
         if let moment = cluster.automaticRestart { fields["AutomaticRestartTime"] = .timestamp(moment) }
         if cluster.status == .resettingMasterCredentials {
@@ -211,7 +213,8 @@ extension RDSService {
 
     private func member(_ instance: InstanceRecord, _ cluster: ClusterRecord, _ state: DesiredState) -> AWSValue {
         [
-            "DBInstanceIdentifier": .string(instance.id), "IsClusterWriter": true,
+            "DBInstanceIdentifier": .string(instance.id),
+            "IsClusterWriter": .boolean(state.isWriter(instance, of: cluster)),
             "DBClusterParameterGroupStatus": .string(InstanceSettings(instance, cluster, state).clusterStatus),
             "PromotionTier": .integer(Int64(instance.promotionTier)),
         ]
@@ -263,6 +266,9 @@ extension RDSService {
         }
         let old = record.id
         for member in state.members(of: old) { state.instances[member.id]?.cluster = id }
+        for endpoint in state.endpoints.values where endpoint.cluster == old {
+            state.endpoints[endpoint.id]?.cluster = id
+        }
         state.clusters[old] = nil
         record.id = id
         state.note(.clusterRenamed(from: old, to: id), cluster: record, account: account, now: .now)
@@ -299,6 +305,9 @@ extension RDSService {
                     "Cluster cannot be deleted, it still contains DB instances in non-deleting state.")
             }
             record.status = .deleting
+            for endpoint in state.endpoints.values where endpoint.cluster == record.id {
+                state.endpoints[endpoint.id]?.status = .deleting
+            }
             state.clusters[record.id] = record
             return ["DBCluster": describe(record, state)]
         }
@@ -321,6 +330,48 @@ extension RDSService {
 
     private func startCluster(_ input: Input) async throws -> AWSValue {
         try await turn(input, from: .stopped, to: .starting) { state, id in state.start(membersOf: id) }
+    }
+
+    private func failoverCluster(_ input: Input) async throws -> AWSValue {
+        let name = try input.required("DBClusterIdentifier")
+        let wanted = input.string("TargetDBInstanceIdentifier")
+        return try await update { state in
+            var record = try cluster(name, in: state)
+            guard record.status == .available else {
+                throw fault(
+                    "InvalidDBClusterStateFault",
+                    "DB cluster \(record.id) is not in available state: it is \(record.status.rawValue).")
+            }
+            let target = try wanted.map { try failoverTarget($0, of: record, in: state) }
+            let readers = state.members(of: record.id).filter { !state.isWriter($0, of: record) }
+            guard readers.contains(where: { $0.status == .available }) else {
+                throw fault(
+                    "InvalidDBClusterStateFault",
+                    "Cluster \(record.id) cannot be failed over, it has no available Aurora Replica.")
+            }
+            record.status = .failingOver
+            record.failoverWish = ClusterRecord.FailoverWish(
+                target: target?.planeID, after: record.failover?.number ?? 0, asked: .now)
+            state.clusters[record.id] = record
+            return ["DBCluster": describe(record, state)]
+        }
+    }
+
+    private func failoverTarget(
+        _ name: String, of cluster: ClusterRecord, in state: DesiredState
+    ) throws -> InstanceRecord {
+        let target = try instance(name, in: state)
+        guard target.cluster == cluster.id, !state.isWriter(target, of: cluster) else {
+            throw fault(
+                "InvalidDBInstanceStateFault",
+                "The instance \(target.id) is not an Aurora Replica of the cluster \(cluster.id).")
+        }
+        guard target.status == .available else {
+            throw fault(
+                "InvalidDBInstanceStateFault",
+                "The instance \(target.id) is not in available state: it is \(target.status.rawValue).")
+        }
+        return target
     }
 
     private func turn(

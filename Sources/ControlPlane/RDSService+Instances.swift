@@ -24,7 +24,6 @@ extension RDSService {
         "MasterUsername", "MasterUserPassword", "BackupRetentionPeriod", "PreferredBackupWindow", "DBName",
         "VpcSecurityGroupIds", "KmsKeyId", "Port", "DBPortNumber",
     ]
-    private static let authorities = ["rds-ca-rsa2048-g1", "rds-ca-rsa4096-g1", "rds-ca-ecc384-g1"]
 
     // MARK: - Create
 
@@ -51,10 +50,8 @@ extension RDSService {
                     "InvalidDBClusterStateFault",
                     "The DB cluster \(cluster.id) is not available: it is \(cluster.status.rawValue).")
             }
-            guard state.members(of: cluster.id).isEmpty else {
-                throw AWSError.notImplemented(
-                    "The cluster \(cluster.id) has its writer, and readers are not available in this region yet.")
-            }
+            let members = state.members(of: cluster.id)
+            try checkRoom(for: cluster, members)
             var record = InstanceRecord(
                 id: id, planeID: state.planeID(for: id, taken: state.instances.values.map(\.planeID)),
                 cluster: cluster.id, instanceClass: "", offer: offer, account: account)
@@ -62,17 +59,47 @@ extension RDSService {
             record.tags = try input.tags()
             try change(&record, cluster, input, in: state)
             record.instanceClass = try Self.checkedClass(input.required("DBInstanceClass"))
-            if let zone = input.string("AvailabilityZone") {
-                guard account.zones.contains(zone) else {
-                    throw AWSError.invalidValue(
-                        "Invalid availability zone: [\(zone)]. This region has \(account.zones.joined(separator: ", "))."
-                    )
-                }
-                record.zone = zone
-            }
+            record.zone = try zone(input, cluster, members, in: state)
             state.instances[id] = record
             return ["DBInstance": describe(record, cluster, state)]
         }
+    }
+
+    private func checkRoom(for cluster: ClusterRecord, _ members: [InstanceRecord]) throws {
+        guard !members.isEmpty else { return }
+        guard cluster.engine.hasReaders else {
+            throw AWSError.notImplemented(
+                "The cluster \(cluster.id) has its writer, and \(cluster.engine.awsName) has no readers in this region yet."
+            )
+        }
+        guard members.count < ObservedCluster.instancesMax else {
+            throw fault(
+                "InstanceQuotaExceededFault",
+                "The cluster \(cluster.id) has \(members.count) instances, the most there can be.")
+        }
+    }
+
+    /// The zone that was asked for, or the one with the fewest of the cluster's instances among those of its subnet group.
+    private func zone(
+        _ input: Input, _ cluster: ClusterRecord, _ members: [InstanceRecord], in state: DesiredState
+    ) throws -> String {
+        let subnets = state.subnetGroup(cluster.subnetGroup, account)?.subnets.map(\.zone) ?? account.zones
+        let zones = account.zones.filter(subnets.contains)
+        guard let wanted = input.string("AvailabilityZone") else {
+            let used = Dictionary(grouping: members, by: \.zone).mapValues(\.count)
+            return zones.min { used[$0] ?? 0 < used[$1] ?? 0 } ?? account.zones[0]
+        }
+        guard account.zones.contains(wanted) else {
+            throw AWSError.invalidValue(
+                "Invalid availability zone: [\(wanted)]. This region has \(account.zones.joined(separator: ", ")).")
+        }
+        guard zones.contains(wanted) else {
+            throw fault(
+                "InvalidVPCNetworkStateFault",
+                "The subnet group \(cluster.subnetGroup) has no subnet in \(wanted): it has \(zones.joined(separator: ", "))."
+            )
+        }
+        return wanted
     }
 
     private static func checkedClass(_ name: String) throws(AWSError) -> String {
@@ -182,8 +209,8 @@ extension RDSService {
             fields["DBSubnetGroup"] = describe(group)
         }
         // As at AWS, an instance has an address once it is there.
-        if instance.applied != nil, !cluster.host.isEmpty {
-            fields["Endpoint"] = ["Address": .string(cluster.host), "Port": .integer(Int64(cluster.port))]
+        if instance.applied != nil, let host = instance.host {
+            fields["Endpoint"] = ["Address": .string(host), "Port": .integer(Int64(cluster.port))]
         }
         if let name = cluster.databaseName { fields["DBName"] = .string(name) }
         return .structure(fields)
@@ -222,6 +249,7 @@ extension RDSService {
                     throw fault("DBInstanceAlreadyExistsFault", "DB instance already exists")
                 }
                 state.instances[record.id] = nil
+                state.renameMember(record.id, to: id)
                 record.id = id
             }
             state.instances[record.id] = record
@@ -240,7 +268,8 @@ extension RDSService {
                     "Instance \(record.id) cannot be rebooted while it is \(record.status.rawValue).")
             }
             if input.boolean("ForceFailover") == true {
-                throw AWSError.invalidCombination("The cluster has no reader that it could fail over to.")
+                throw AWSError.invalidCombination(
+                    "ForceFailover cannot be specified for an instance of a DB cluster: use FailoverDBCluster.")
             }
             if let next = record.pendingClass { record.instanceClass = next }
             record.pendingClass = nil

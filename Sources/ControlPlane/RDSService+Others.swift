@@ -20,6 +20,10 @@ extension RDSService {
         "DescribeEventCategories": { try $0.describeEventCategories($1) },
         "CreateEventSubscription": { try await $0.createSubscription($1) },
         "ModifyEventSubscription": { try await $0.modifySubscription($1) },
+        "AddSourceIdentifierToSubscription": { try await $0.changeSources($1) { $0.contains($1) ? $0 : $0 + [$1] } },
+        "RemoveSourceIdentifierFromSubscription": {
+            try await $0.changeSources($1) { list, id in list.filter { $0 != id } }
+        },
         "DeleteEventSubscription": { try await $0.deleteSubscription($1) },
         "DescribeEventSubscriptions": { try $0.describeSubscriptions($1) },
         "DescribeDBEngineVersions": { try $0.describeVersions($1) },
@@ -141,6 +145,9 @@ extension RDSService {
         case "subgrp":
             let record = try subnetGroup(name, in: state)
             return Tagged(tags: record.tags) { $0.subnetGroups[record.id, default: record].tags = $1 }
+        case "cluster-endpoint":
+            let record = try endpoint(name, in: state)
+            return Tagged(tags: record.tags) { $0.endpoints[record.id]?.tags = $1 }
         case "es":
             let record = try subscription(name, in: state)
             return Tagged(tags: record.tags) { $0.subscriptions[record.id]?.tags = $1 }
@@ -267,6 +274,40 @@ extension RDSService {
             state.subscriptions[record.id] = record
             return ["EventSubscription": describe(record)]
         }
+    }
+
+    private func changeSources(
+        _ input: Input, _ change: @escaping @Sendable ([String], String) -> [String]
+    ) async throws -> AWSValue {
+        let name = try input.required("SubscriptionName")
+        let source = try input.required("SourceIdentifier").lowercased()
+        return try await update { state in
+            var record = try subscription(name, in: state)
+            let sources = change(record.sources, source)
+            if sources.count > record.sources.count { try check(source, of: record, in: state) }
+            guard sources != record.sources || record.sources.contains(source) else {
+                throw fault("SourceNotFoundFault", "Source \(source) is not one of the subscription \(record.id).")
+            }
+            record.sources = sources
+            state.subscriptions[record.id] = record
+            return ["EventSubscription": describe(record)]
+        }
+    }
+
+    /// A source has to be there when it is added.
+    private func check(
+        _ source: String, of record: EventSubscriptionRecord, in state: DesiredState
+    ) throws(AWSError) {
+        let isKnown: Bool
+        switch record.sourceType {
+        case "db-cluster": isKnown = state.clusters[source] != nil
+        case "db-instance": isKnown = state.instances[source] != nil
+        case "db-parameter-group": isKnown = state.parameterGroup(.instance, source, offers) != nil
+        case nil:
+            throw .invalidCombination("SourceType is required with SourceIdentifier.")
+        default: isKnown = false
+        }
+        guard isKnown else { throw fault("SourceNotFoundFault", "Source \(source) not found.") }
     }
 
     private func deleteSubscription(_ input: Input) async throws -> AWSValue {

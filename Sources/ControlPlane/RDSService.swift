@@ -21,9 +21,11 @@ struct RDSService: AWSService {
     let account: Account
     let secrets: SecretBox
     let logs: LogDirectory
+    let authority: CertificateFacts
 
     private static let handlers: [String: Handler] = [
-        clusterHandlers, instanceHandlers, parameterHandlers, otherHandlers,
+        clusterHandlers, instanceHandlers, endpointHandlers, certificateHandlers,
+        parameterHandlers, otherHandlers,
     ]
     .reduce(into: [:]) { all, some in all.merge(some) { $1 } }
 
@@ -119,13 +121,15 @@ struct RDSService: AWSService {
 struct STSService: AWSService {
     let model = ServiceModel.sts
     let account: Account
+    let keys: AccessKeyFile
 
     func perform(_ operation: String, _ input: Input, caller: SignatureV4.Signer) async throws -> AWSValue {
         switch operation {
         case "GetCallerIdentity":
+            let principal = keys.current.principal(of: caller.accessKey)
             return [
-                "UserId": .string(account.id), "Account": .string(account.id),
-                "Arn": .string("arn:aws:iam::\(account.id):root"),
+                "UserId": .string(principal == "root" ? account.id : caller.accessKey), "Account": .string(account.id),
+                "Arn": .string("arn:aws:iam::\(account.id):\(principal)"),
             ]
         default:
             throw AWSError.notImplemented("The operation \(operation) is not available in this region yet.")

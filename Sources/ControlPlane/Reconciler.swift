@@ -13,17 +13,17 @@ package import Logging
 package actor Reconciler {
     private static let busyInterval: Duration = .milliseconds(50)
     /// Without anything to do, what runs is looked at this often.
-    private static let idleInterval: Duration = .seconds(5)
+    private static let idleInterval: Duration = .seconds(1)
     /// An engine that keeps ending for this long has parameters that it does not take.
     private static let failingSecondsMax: Int64 = 20
     private static let stoppedSecondsMax: Int64 = 7 * 86400
 
-    private let keeper: StateKeeper
-    private let plane: any DataPlane
-    private let offers: [EngineOffer]
+    let keeper: StateKeeper
+    let plane: any DataPlane
+    let offers: [EngineOffer]
     private let secrets: SecretBox
-    private let account: Account
-    private let crash: CrashPoint
+    let account: Account
+    let crash: CrashPoint
     private let logger: Logger
     private var failingSince: [String: Timestamp] = [:]
     private var catalogsFailed: Set<String> = []
@@ -58,6 +58,7 @@ package actor Reconciler {
     /// Whether something is under way.
     private var isBusy: Bool {
         let state = keeper.state
+        if state.endpoints.values.contains(where: { !$0.status.isSettled }) { return true }
         return state.clusters.values.contains { !$0.status.isSettled }
             || state.instances.values.contains { !$0.status.isSettled && $0.status != .incompatibleParameters }
     }
@@ -65,12 +66,16 @@ package actor Reconciler {
     private func pass() async throws {
         let observed = try await plane.observe()
         try await adopt(observed)
+        for found in observed { await attempt("cluster", found.id) { try await self.follow(found) } }
         let now = Timestamp.now
         for cluster in keeper.state.clusters.values.sorted(by: { $0.id < $1.id }) {
             await attempt("cluster", cluster.id) { try await self.step(cluster, observed) }
         }
         for instance in keeper.state.instances.values.sorted(by: { $0.id < $1.id }) {
             await attempt("instance", instance.id) { try await self.step(instance, observed) }
+        }
+        for endpoint in keeper.state.endpoints.values.sorted(by: { $0.id < $1.id }) {
+            await attempt("endpoint", endpoint.id) { try await self.step(endpoint, observed) }
         }
         if keeper.state.events.values.contains(where: { $0.date.seconds < now.seconds - DesiredState.eventSeconds }) {
             try await keeper.update { $0.dropOldEvents(now: now) }
@@ -106,7 +111,10 @@ package actor Reconciler {
         of found: ObservedCluster, _ offer: EngineOffer, _ account: Account
     ) -> (ClusterRecord, [InstanceRecord]) {
         var cluster = ClusterRecord(id: found.id, planeID: found.id, offer: offer, port: found.port, account: account)
-        cluster.host = found.host
+        cluster.host = found.endpoint(.writer)?.host ?? found.host
+        cluster.readerHost = found.endpoint(.reader)?.host
+        cluster.writer = found.writerID
+        cluster.failover = found.failover.map { .init(number: $0.number, isComplete: $0.isComplete) }
         cluster.masterUsername = found.masterUsername
         cluster.status = .available
         cluster.isDatabaseMade = true
@@ -114,7 +122,7 @@ package actor Reconciler {
             var instance = InstanceRecord(
                 id: id, planeID: id, cluster: found.id, instanceClass: "db.t4g.medium", offer: offer, account: account)
             instance.generation = 0
-            instance.status = found.writer?.isAvailable == true ? .available : .creating
+            instance.status = found.instance(id)?.isAvailable == true ? .available : .creating
             instance.applied = InstanceRecord.Applied(
                 settings: [:], clusterGroup: cluster.parameterGroup, instanceGroup: instance.parameterGroup)
             return instance
@@ -147,6 +155,7 @@ package actor Reconciler {
             try await keeper.update { $0.start(membersOf: cluster.id) }
         case .resettingMasterCredentials: try await resetPassword(of: cluster, observed)
         case .modifying: try await settle(cluster, .available, nil) { _ in }
+        case .failingOver: try await failOver(cluster, observed.first { $0.id == cluster.planeID })
         case .available, .stopped, .deleting, .stopping, .starting, .rebooting, .renaming, .incompatibleParameters:
             break
         }
@@ -167,7 +176,7 @@ package actor Reconciler {
         }
     }
 
-    private func settle(
+    func settle(
         _ cluster: ClusterRecord, _ status: ResourceStatus, _ event: EventKind?,
         _ change: @Sendable (inout ClusterRecord) -> Void
     ) async throws {
@@ -199,10 +208,12 @@ package actor Reconciler {
     }
 
     private func session(_ cluster: ClusterRecord, _ observed: [ObservedCluster]) -> EngineSession? {
-        guard let writer = observed.first(where: { $0.id == cluster.planeID })?.writer, writer.isAvailable,
-            let offer = offers.first(where: { $0.kind == cluster.engine })
-        else { return nil }
-        return EngineSession(kind: cluster.engine, binaries: offer.binaries, url: writer.url)
+        observed.first { $0.id == cluster.planeID }?.writer.flatMap { session(cluster, $0) }
+    }
+
+    private func session(_ cluster: ClusterRecord, _ found: ObservedCluster.Instance) -> EngineSession? {
+        guard found.isAvailable, let offer = offers.first(where: { $0.kind == cluster.engine }) else { return nil }
+        return EngineSession(kind: cluster.engine, binaries: offer.binaries, url: found.url)
     }
 
     // MARK: - Instances
@@ -218,40 +229,80 @@ package actor Reconciler {
             try await bringUp(instance, cluster, found)
         case .available: try await keepInSync(instance, cluster, found)
         case .stopping:
+            // Readers stop first.
+            guard !isWriter(instance, cluster) || others(of: instance).allSatisfy({ $0.status == .stopped }) else {
+                return
+            }
             try await plane.ensureInstance(wish(instance, cluster, isRunning: false))
             crash.pass("instance-stopped")
-            guard let found, found.writer?.id != instance.planeID else { return }
+            guard let found, found.instance(instance.planeID).map({ $0.phase == "stopped" }) ?? true else { return }
             try await settle(instance, .stopped, .instanceStopped) { _ in }
-        case .deleting:
-            try await plane.removeInstance(instance.planeID)
-            crash.pass("instance-removed")
-            guard found?.instanceIDs.contains(instance.planeID) != true else { return }
-            let account = account
-            try await keeper.update { state in
-                guard state.instances.removeValue(forKey: instance.id) != nil else { return }
-                state.note(.instanceDeleted, instance: instance, account: account, now: .now)
-            }
-        case .incompatibleParameters, .stopped, .renaming, .resettingMasterCredentials: break
+        case .deleting: try await remove(instance, cluster, found)
+        case .incompatibleParameters, .stopped, .renaming, .resettingMasterCredentials, .failingOver: break
         }
     }
 
-    private func wish(_ instance: InstanceRecord, _ cluster: ClusterRecord, isRunning: Bool) -> InstanceWish {
+    private func isWriter(_ instance: InstanceRecord, _ cluster: ClusterRecord) -> Bool {
+        keeper.state.isWriter(instance, of: cluster)
+    }
+
+    private func others(of instance: InstanceRecord) -> [InstanceRecord] {
+        keeper.state.members(of: instance.cluster).filter { $0.id != instance.id }
+    }
+
+    private func wish(
+        _ instance: InstanceRecord, _ cluster: ClusterRecord, isRunning: Bool, settings: [String: String]? = nil
+    ) -> InstanceWish {
         InstanceWish(
             id: instance.planeID, cluster: cluster.planeID, isRunning: isRunning, generation: instance.generation,
-            settings: InstanceSettings(instance, cluster, keeper.state).wanted)
+            settings: settings ?? InstanceSettings(instance, cluster, keeper.state).wanted,
+            zone: account.letter(ofZone: instance.zone), promotionTier: instance.promotionTier,
+            memoryBytes: InstanceClass.named(instance.instanceClass)?.memoryBytes ?? 0)
+    }
+
+    /// A writer hands over to a reader first, if one stays; a cluster's last instance is its writer.
+    private func remove(
+        _ instance: InstanceRecord, _ cluster: ClusterRecord, _ found: ObservedCluster?
+    ) async throws {
+        if isWriter(instance, cluster) {
+            let others = others(of: instance)
+            let heirs = others.filter { $0.status != .deleting }
+            guard heirs.isEmpty else { return try await handOver(cluster, to: heirs, found) }
+            guard others.isEmpty else { return }
+        }
+        try await plane.removeInstance(instance.planeID)
+        crash.pass("instance-removed")
+        guard found?.instanceIDs.contains(instance.planeID) != true else { return }
+        let account = account
+        try await keeper.update { state in
+            guard state.instances.removeValue(forKey: instance.id) != nil else { return }
+            state.renameMember(instance.id, to: nil)
+            state.note(.instanceDeleted, instance: instance, account: account, now: .now)
+        }
+    }
+
+    private func handOver(
+        _ cluster: ClusterRecord, to heirs: [InstanceRecord], _ found: ObservedCluster?
+    ) async throws {
+        guard cluster.status == .available, cluster.failoverWish == nil, let found,
+            let heir = heirs.filter({ found.instance($0.planeID)?.isAvailable == true })
+                .min(by: { ($0.promotionTier, $0.id) < ($1.promotionTier, $1.id) })
+        else { return }
+        let wish = ClusterRecord.FailoverWish(target: heir.planeID, after: found.failover?.number ?? 0, asked: .now)
+        try await settle(cluster, .failingOver, nil) { $0.failoverWish = wish }
     }
 
     private func bringUp(_ instance: InstanceRecord, _ cluster: ClusterRecord, _ found: ObservedCluster?) async throws {
         let wish = wish(instance, cluster, isRunning: true)
         try await plane.ensureInstance(wish)
         crash.pass("instance-wanted")
-        guard let writer = found?.writer, writer.id == instance.planeID, writer.generation == instance.generation,
-            writer.isAvailable, let found
-        else { return try await judgeFailure(of: instance, found?.writer) }
+        guard let running = found?.instance(instance.planeID), running.generation == instance.generation,
+            running.isAvailable
+        else { return try await judgeFailure(of: instance, found?.instance(instance.planeID)) }
         failingSince[instance.id] = nil
-        guard let session = session(cluster, [found]) else { return }
+        guard let session = session(cluster, running) else { return }
         try await learnCatalog(cluster, session)
-        if let name = cluster.databaseName, !cluster.isDatabaseMade {
+        if let name = cluster.databaseName, !cluster.isDatabaseMade, running.role == .writer {
             try await Blocking.run { try session.ensureDatabase(name) }
             crash.pass("database-made")
             try await keeper.update { $0.clusters[cluster.id]?.isDatabaseMade = true }
@@ -271,9 +322,9 @@ package actor Reconciler {
     }
 
     /// An engine that ends again and again since it was given new settings does not like them.
-    private func judgeFailure(of instance: InstanceRecord, _ writer: ObservedCluster.Instance?) async throws {
-        guard let writer, writer.id == instance.planeID, writer.generation == instance.generation,
-            let reason = writer.reason, reason.contains("engine ended")
+    private func judgeFailure(of instance: InstanceRecord, _ found: ObservedCluster.Instance?) async throws {
+        guard let found, found.generation == instance.generation, let reason = found.reason,
+            reason.contains("engine ended")
         else {
             failingSince[instance.id] = nil
             return
@@ -288,8 +339,12 @@ package actor Reconciler {
     private func keepInSync(
         _ instance: InstanceRecord, _ cluster: ClusterRecord, _ found: ObservedCluster?
     ) async throws {
-        guard let found, let session = session(cluster, [found]), found.writer?.id == instance.planeID else { return }
+        guard let running = found?.instance(instance.planeID), let session = session(cluster, running) else { return }
         try await learnCatalog(cluster, session)
+        if running.promotionTier != instance.promotionTier, instance.generation > 0 {
+            try await plane.ensureInstance(
+                wish(instance, cluster, isRunning: true, settings: instance.applied?.settings))
+        }
         let settings = InstanceSettings(instance, cluster, keeper.state)
         guard !settings.changesNow.isEmpty, let applied = instance.applied else { return }
         var next = applied.settings

@@ -12,8 +12,9 @@ extension ClusterRecord {
     init(id: String, planeID: String, offer: EngineOffer, port: Int, account: Account) {
         self.init(
             id: id, resourceID: ResourceID.make("cluster"), planeID: planeID, engine: offer.kind,
-            engineVersion: offer.version, status: .creating, created: .now, host: "", port: port,
-            masterUsername: "", password: nil, databaseName: nil, isDatabaseMade: false,
+            engineVersion: offer.version, status: .creating, created: .now, host: "", readerHost: nil, port: port,
+            writer: nil, failover: nil, failoverWish: nil, masterUsername: "", password: nil, databaseName: nil,
+            isDatabaseMade: false,
             subnetGroup: Self.defaultSubnetGroup, securityGroups: [Self.defaultSecurityGroup],
             parameterGroup: offer.defaultGroup, backupRetentionDays: 1, backupWindow: "03:00-03:30",
             maintenanceWindow: "sun:05:00-sun:05:30", storageType: "aurora", kmsKey: nil, logExports: [],
@@ -27,7 +28,7 @@ extension InstanceRecord {
         id: String, planeID: String, cluster: String, instanceClass: String, offer: EngineOffer, account: Account
     ) {
         self.init(
-            id: id, resourceID: ResourceID.make("db"), planeID: planeID, cluster: cluster,
+            id: id, resourceID: ResourceID.make("db"), planeID: planeID, cluster: cluster, host: nil,
             instanceClass: instanceClass, pendingClass: nil, status: .available, zone: account.zones[0],
             created: .now, promotionTier: 1, parameterGroup: offer.defaultGroup,
             maintenanceWindow: "sun:05:30-sun:06:00", certificateAuthority: "rds-ca-rsa2048-g1",

@@ -21,6 +21,7 @@ package enum ResourceStatus: String, Codable, Sendable {
     case creating, available, modifying, rebooting, renaming, starting, stopping, stopped, deleting
     case resettingMasterCredentials = "resetting-master-credentials"
     case incompatibleParameters = "incompatible-parameters"
+    case failingOver = "failing-over"
 
     /// Nothing is under way.
     package var isSettled: Bool { self == .available || self == .stopped }
@@ -29,6 +30,20 @@ package enum ResourceStatus: String, Codable, Sendable {
 /// A DB cluster, as somebody asked for it.
 package struct ClusterRecord: StateRecord {
     package static let kind = "cluster"
+
+    package struct FailoverNote: Codable, Equatable, Sendable {
+        /// The data plane's.
+        package var number: Int
+        package var isComplete: Bool
+    }
+
+    package struct FailoverWish: Codable, Equatable, Sendable {
+        /// The data plane's name of an instance; nil: it chooses.
+        package var target: String?
+        /// It has begun when the data plane's number is higher.
+        package var after: Int
+        package var asked: Timestamp
+    }
 
     package var id: String
     /// `cluster-` and 26 letters and digits: stays when the cluster is renamed.
@@ -39,8 +54,16 @@ package struct ClusterRecord: StateRecord {
     package var engineVersion: String
     package var status: ResourceStatus
     package var created: Timestamp
+    /// Of the cluster endpoint; empty until the data plane has said it.
     package var host: String
+    package var readerHost: String?
     package var port: Int
+    /// The data plane's name of the instance that is the writer.
+    package var writer: String?
+    /// The newest failover whose beginning is among the events.
+    package var failover: FailoverNote?
+    /// A failover that was asked for and has not begun.
+    package var failoverWish: FailoverWish?
     package var masterUsername: String
     /// The master password until the data plane has it; sealed.
     package var password: Data?
@@ -81,6 +104,8 @@ package struct InstanceRecord: StateRecord {
     /// Its name in the data plane.
     package var planeID: String
     package var cluster: String
+    /// Its own address, once the data plane has said it.
+    package var host: String?
     package var instanceClass: String
     /// A class that the next reboot brings.
     package var pendingClass: String?

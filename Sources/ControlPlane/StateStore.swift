@@ -2,7 +2,7 @@
 
 package import Foundation
 
-package struct StoreKey: Hashable, Sendable {
+package struct StoreKey: Hashable, Codable, Sendable {
     package var kind: String
     package var id: String
 
@@ -22,7 +22,7 @@ package struct StoredDocument: Sendable {
     }
 }
 
-package enum StoreChange: Sendable {
+package enum StoreChange: Codable, Sendable {
     case put(StoreKey, Data)
     case remove(StoreKey)
 }

@@ -17,6 +17,12 @@ package struct EngineSettings: Codable, Hashable, Sendable {
     package var password: String
     /// Settings that somebody asked for with `--set`.
     package var overrides: [String: String]
+    /// Addresses beside `host` that it listens on.
+    package var otherHosts: [String]?
+    /// The instance's name.
+    package var name: String?
+    /// Its part in its cluster; nil: it is alone and nobody replicates from it.
+    package var replication: ReplicationSettings?
 
     package init(
         engine: EngineKind, binaries: String, account: EngineAccount?, directory: String, host: String, port: Int,
@@ -35,6 +41,9 @@ package struct EngineSettings: Codable, Hashable, Sendable {
 }
 
 extension EngineSettings {
+    /// Every address that it listens on, its own first.
+    var hosts: [String] { [host] + (otherHosts ?? []) }
+
     /// `user:password` as a URL has it.
     var credentials: String { "\(Self.encoded(superuser)):\(Self.encoded(password))" }
 
@@ -108,6 +117,14 @@ package protocol EngineAdapter: Sendable {
     func weakness(timeoutMilliseconds: Int) -> String?
     /// A complete URL for clients, password included, that works as it is.
     var url: String { get }
+    /// A reader (`settings.replication` has a source): changes what has to be changed in a fresh mount before the engine
+    /// starts on it. What is written there stays local.
+    func prepareReader(root: String) throws
+    /// A session with the running engine that needs no password of the user's.
+    func openLink(timeoutMilliseconds: Int) throws -> any EngineLink
+    /// Whether a running engine with the old settings has to be restarted to serve as these say; the same part in the
+    /// cluster is given. What users set waits for a restart that they ask for, and does not count.
+    func needsRestart(from old: EngineSettings) -> Bool
     /// Asks for a clean shutdown that ends sessions.
     var stopSignal: Int32 { get }
     /// Makes a running engine read its configuration again; nil if it cannot.

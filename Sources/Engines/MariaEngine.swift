@@ -77,7 +77,7 @@ package struct MariaEngine: EngineAdapter {
         // The volume's files can only be read through the shim, so it is a script that looks whether they fit the server.
         var arguments = ["-c", Self.guardScript, data, "\(Self.version(of: program)?.number ?? .max)", program]
         arguments += ["--defaults-file=\(optionFile)"] + configuration.pinnedArguments
-        arguments.append("--bind-address=\(settings.host)")
+        arguments.append("--bind-address=\(settings.hosts.joined(separator: ","))")
         arguments += ["--datadir=\(data)", "--tmpdir=\(temporaryDirectory)"]
         arguments += ["--socket=\(socket)", "--pid-file=\(pidFile)", "--port=\(settings.port)"]
         if let base = baseDirectory { arguments.append("--basedir=\(base)") }

@@ -6,8 +6,15 @@
 /// `defaults` suit a log-structured volume and may be overridden; everything else is PostgreSQL's own.
 package struct PostgresConfiguration: Sendable {
     package var overrides: [String: String]
+    package var replication: ReplicationSettings?
+    /// A reader's name at its writer.
+    var name: String
 
-    package init(overrides: [String: String]) { self.overrides = overrides }
+    package init(overrides: [String: String], replication: ReplicationSettings? = nil, name: String = "") {
+        self.overrides = overrides
+        self.replication = replication
+        self.name = name
+    }
 
     private struct Setting {
         let name: String
@@ -58,6 +65,24 @@ package struct PostgresConfiguration: Sendable {
         Setting(name: "log_checkpoints", value: "off", reason: "twice a minute is noise"),
     ]
 
+    /// For an instance of a cluster that can have readers.
+    private static let replicationSettings = [
+        Setting(name: "max_wal_senders", value: "20", reason: "a cluster has up to fifteen readers"),
+        Setting(
+            name: "wal_keep_size", value: "256MB",
+            reason: "a reader that was away for longer is mounted anew, which costs no more than waiting for it"),
+        Setting(
+            name: "hot_standby_feedback", value: "on",
+            reason: "what a reader's queries still see is not vacuumed away; it ends with the reader's connection"),
+        Setting(name: "max_standby_streaming_delay", value: "14s", reason: "Aurora's default"),
+        Setting(
+            name: "wal_retrieve_retry_interval", value: "200ms",
+            reason: "a reader follows the new writer soon after a failover"),
+        Setting(name: "wal_receiver_status_interval", value: "1s", reason: "the writer's view of its readers is fresh"),
+        Setting(name: "wal_receiver_timeout", value: "10s", reason: "the writer has a heartbeat of a second"),
+        Setting(name: "recovery_prefetch", value: "off", reason: "its hints are of no use to a sparse local file"),
+    ]
+
     /// Why a setting may not be changed; lower-case names.
     private static let managed: [String: String] = [
         "config_file": "the instance writes it", "hba_file": "the instance writes it",
@@ -70,6 +95,8 @@ package struct PostgresConfiguration: Sendable {
         "io_method": "asynchronous I/O bypasses the shim, so its writes would be lost",
         "ssl_key_file": "TLS for clients is not there yet",
         "debug_io_direct": "direct I/O bypasses the diff against the cache",
+        "primary_conninfo": "the region decides whom a reader follows",
+        "primary_slot_name": "a slot could fill the volume", "hot_standby": "readers answer queries",
         "logging_collector": "the instance keeps the log", "log_destination": "the instance keeps the log",
     ]
 
@@ -101,10 +128,10 @@ package struct PostgresConfiguration: Sendable {
     }
 
     /// The text of postgresql.conf.
-    func file(host: String, port: Int, socketDirectory: String) -> String {
+    func file(hosts: [String], port: Int, socketDirectory: String) -> String {
         var lines = [
             "# Written by borealis before each start: changes here are lost. Use `borealis up --set name=value`.",
-            "listen_addresses = \(Self.quoted(host))", "port = \(port)",
+            "listen_addresses = \(Self.quoted(hosts.joined(separator: ",")))", "port = \(port)",
             "unix_socket_directories = \(Self.quoted(socketDirectory))", "unix_socket_permissions = 0700",
             "logging_collector = off  # the instance appends stderr to a local file", "",
             "# Given on the command line as well, so that ALTER SYSTEM cannot change them.",
@@ -114,21 +141,62 @@ package struct PostgresConfiguration: Sendable {
         for setting in Self.defaultSettings where overrides[setting.name] == nil {
             lines.append(Self.line(setting.name, setting.value, setting.reason))
         }
+        if let replication { lines += replicationLines(replication) }
         lines += ["", "# Asked for with --set."]
         for (name, value) in overrides.sorted(by: { $0.key < $1.key }) {
             lines.append("\(name) = \(Self.quoted(value))")
         }
+        if let replication, replication.source != nil {
+            lines += ["", "# A reader may not be below its writer: postgresql.org/docs/15/hot-standby.html."]
+            for (name, minimum) in replication.minimums.sorted(by: { $0.key < $1.key }) {
+                let own = overrides[name].flatMap { Int($0) } ?? EngineKind.postgres.sharedMinimums[name] ?? 0
+                lines.append("\(name) = \(max(own, minimum))")
+            }
+        }
         return lines.joined(separator: "\n") + "\n"
     }
 
-    static let hostBasedAccess = """
+    private func replicationLines(_ replication: ReplicationSettings) -> [String] {
+        var lines = ["", "# For readers. Every instance has these, so that any of them can become the writer."]
+        for setting in Self.replicationSettings where overrides[setting.name] == nil {
+            lines.append(Self.line(setting.name, setting.value, setting.reason))
+        }
+        guard let source = replication.source else { return lines }
+        let fields = [
+            ("host", source.host), ("port", "\(source.port)"), ("user", replication.account.user),
+            ("password", replication.account.password), ("application_name", name), ("sslmode", "prefer"),
+            ("connect_timeout", "3"),
+        ]
+        let information = fields.map { "\($0.0)=\(Self.quotedField($0.1))" }.joined(separator: " ")
+        return lines + [Self.line("primary_conninfo", information, "the writer")]
+    }
+
+    /// postgresql.org/docs/15/libpq-connect.html#LIBPQ-CONNSTRING
+    private static func quotedField(_ value: String) -> String {
+        "'" + value.replacing("\\", with: "\\\\").replacing("'", with: "\\'") + "'"
+    }
+
+    /// - Parameter superuser: may come in without a password through the socket, if it is the instance itself
+    static func hostBasedAccess(superuser: String) -> String {
+        """
         # TYPE  DATABASE     USER  ADDRESS       METHOD
+        local   all          \(nameQuoted(superuser))  peer map=\(map)
         local   all          all                 scram-sha-256
         host    all          all   127.0.0.0/8   scram-sha-256
         host    all          all   ::1/128       scram-sha-256
         host    replication  all   127.0.0.0/8   scram-sha-256
 
         """
+    }
+
+    private static let map = "borealis"
+
+    /// Who the instance is: the account of its process, by the name that the server finds for it.
+    static func identities(account: String, superuser: String) -> String {
+        "# MAP  ACCOUNT  USER\n\(map)  \(nameQuoted(account))  \(nameQuoted(superuser))\n"
+    }
+
+    private static func nameQuoted(_ name: String) -> String { "\"\(name.replacing("\"", with: "\"\""))\"" }
 
     private static func line(_ name: String, _ value: String, _ reason: String) -> String {
         "\(name) = \(quoted(value))  # \(reason)"

@@ -15,7 +15,10 @@ package struct PostgresEngine: EngineAdapter {
 
     package let dataDirectory = "pgdata"
 
-    package let localNames = ["postmaster.pid", "postmaster.opts", "pgsql_tmp*", "pg_internal.init*", ".s.PGSQL*"]
+    package let localNames = [
+        "postmaster.pid", "postmaster.opts", "pgsql_tmp*", "pg_internal.init*", ".s.PGSQL*", Self.standbySignal,
+    ]
+    private static let standbySignal = "standby.signal"
 
     package var logFile: String { "\(settings.directory)/postgres.log" }
     package var creationLogFile: String { "\(settings.directory)/initdb.log" }
@@ -34,13 +37,36 @@ package struct PostgresEngine: EngineAdapter {
 
     package func prepare() throws {
         for directory in [settings.directory, socketDirectory] { try makeOwnDirectory(directory) }
-        let configuration = PostgresConfiguration(overrides: settings.overrides)
+        let configuration = PostgresConfiguration(
+            overrides: settings.overrides, replication: settings.replication, name: settings.name ?? "reader")
         try writeOwn(
-            configuration.file(host: settings.host, port: settings.port, socketDirectory: socketDirectory),
+            configuration.file(hosts: settings.hosts, port: settings.port, socketDirectory: socketDirectory),
             to: "\(settings.directory)/postgresql.conf")
-        try writeOwn(PostgresConfiguration.hostBasedAccess, to: "\(settings.directory)/pg_hba.conf")
-        try writeOwn("# No maps.\n", to: "\(settings.directory)/pg_ident.conf")
+        try writeOwn(
+            PostgresConfiguration.hostBasedAccess(superuser: settings.superuser),
+            to: "\(settings.directory)/pg_hba.conf")
+        try writeOwn(
+            PostgresConfiguration.identities(account: NSUserName(), superuser: settings.superuser),
+            to: "\(settings.directory)/pg_ident.conf")
     }
+
+    /// With this file the server first replays the WAL that is there, as after any crash, and then streams from the writer.
+    package func prepareReader(root: String) throws {
+        try writeOwn("", to: "\(root)/\(dataDirectory)/\(Self.standbySignal)")
+    }
+
+    package func openLink(timeoutMilliseconds: Int) throws -> any EngineLink {
+        try PostgresLink(
+            socket: socket, user: settings.superuser, database: "postgres", timeoutMilliseconds: timeoutMilliseconds)
+    }
+
+    /// Limits that a reader needs can only be raised by a restart.
+    package func needsRestart(from old: EngineSettings) -> Bool {
+        guard let new = settings.replication, new.source != nil else { return false }
+        return new.minimums.contains { $0.value > old.replication?.minimums[$0.key] ?? 0 }
+    }
+
+    private var socket: String { "\(socketDirectory)/.s.PGSQL.\(settings.port)" }
 
     package func creation(_ mount: EngineMount) throws -> Launch {
         let secret = "\(settings.directory)/initial-password"
@@ -82,7 +108,7 @@ package struct PostgresEngine: EngineAdapter {
     /// that was given away again, and PostgreSQL takes both for an engine that is alive.
     package func removeStaleLock(root: String) {
         unlink("\(root)/\(dataDirectory)/postmaster.pid")
-        unlink("\(socketDirectory)/.s.PGSQL.\(settings.port).lock")
+        unlink("\(socket).lock")
     }
 
     /// What durability rests on is given on the command line, which nothing in a running PostgreSQL outranks.
@@ -96,7 +122,7 @@ package struct PostgresEngine: EngineAdapter {
         let said = lines.count > 7 ? lines[7].trimmingCharacters(in: .whitespaces) : "starting"
         guard said == "ready" else { return .notYet("the engine is \(said.isEmpty ? "starting" : said)") }
         return PostgresProbe.knock(
-            socket: "\(socketDirectory)/.s.PGSQL.\(settings.port)", user: settings.superuser,
+            socket: socket, user: settings.superuser,
             timeoutMilliseconds: timeoutMilliseconds)
     }
 }

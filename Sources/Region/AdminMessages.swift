@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import Endpoints
 package import StorageNode
 package import VolumeDriver
 
@@ -31,8 +32,17 @@ package struct AdminRequest: Codable, Sendable {
         case cluster
         /// A process: take a volume's key, and run an instance on it if there is one (`adoption`).
         case adopt
+        /// Supervisor: answers the endpoints' process with `topology`; `endpoints` is how that is.
+        case endpoints
         /// A process: stop an instance (`instance`), and be without it. Done when its status is gone.
         case release
+        /// A process: says how its instances are, as `process` of one reply after the other: when something changes, and
+        /// twice a second. Ends with the connection.
+        case watch
+        /// A process: tells its readers of a cluster (`mark`) what the writer said.
+        case mark
+        /// A process: have a writer's engine write out what it can, so that it shuts down quickly (`instance`).
+        case settle
     }
 
     package var command: Command
@@ -42,6 +52,9 @@ package struct AdminRequest: Codable, Sendable {
     package var cluster: ClusterOrder?
     package var adoption: Adoption?
     package var instance: String?
+    package var mark: ClusterMark?
+    package var release: Release?
+    package var endpoints: EndpointReport?
 
     package init(
         _ command: Command, fault: FaultOrder? = nil, volume: VolumeOrder? = nil, node: NodeOrder? = nil
@@ -70,8 +83,11 @@ package struct AdminReply: Codable, Sendable {
     package var path: String?
     /// A node's name, for `replaceNode`.
     package var node: String?
-    /// Where the writer listens, for `cluster`.
+    /// An instance's name: the new writer after a failover.
+    package var instance: String?
+    /// Where the writer or the endpoint listens, for `cluster`.
     package var host: String?
+    package var topology: EndpointTopology?
 
     package init(ok: Bool? = nil, error: String? = nil, note: String? = nil) {
         self.ok = ok
@@ -90,6 +106,12 @@ package struct AdminReply: Codable, Sendable {
         reply.progress = text
         return reply
     }
+}
+
+/// What a cluster's writer said of its stream.
+package struct ClusterMark: Codable, Sendable {
+    package var cluster: String
+    package var mark: StreamMark
 }
 
 /// A fault to inject, as the user asks for it and as the supervisor hands it on.
@@ -219,4 +241,30 @@ package struct InstanceStatus: Codable, Sendable {
     package var driver: DriverStatus?
     /// That of its settings; an older one waits for its restart.
     package var generation: Int
+    package var part: RoleConfiguration.Part
+    /// A reader's distance from the writer, end to end; nil while it is not known.
+    package var lagMilliseconds: Int?
+    /// What the supervisor judges it by.
+    package var watch: WatchFacts
+}
+
+/// Signs of life of an instance, for whoever may have to give its part to another.
+package struct WatchFacts: Codable, Sendable, Equatable {
+    /// How an engine that clients were let into was lost; nil: it was not, or is available again.
+    package var lost: String?
+    /// Since the engine answered the instance the last time, by committing or by an error; nil unless it is available.
+    package var silentMilliseconds: Int?
+    /// How many storage nodes answer its driver, when that was asked last; nil: it was not asked lately.
+    package var answeringNodes: Int?
+    /// Whether commits wait for storage nodes.
+    package var commitsWait = false
+    /// Writer: the newest position of the stream that was durable when the volume was durable up to `vdl`.
+    package var mark: StreamMark?
+}
+
+/// Ties the engine's stream to the volume: whoever has replayed up to `position` has replayed all changes that the volume
+/// has at `vdl`.
+package struct StreamMark: Codable, Sendable, Equatable {
+    package var vdl: UInt64
+    package var position: UInt64
 }

@@ -66,6 +66,9 @@ final class ChildKeeper: Sendable {
         process?.signal(SIGKILL)
     }
 
+    /// SIGKILL; it is started again as after any end.
+    func kill() { state.withLock { $0.process }?.signal(SIGKILL) }
+
     func release() { state.withLock { $0.heldBy = nil } }
 
     /// Whether the caller is the first who wants it gone for good, and so the one to stop it.

@@ -15,16 +15,26 @@ package struct ControlConfiguration: Codable, Sendable {
         package var binaries: String
     }
 
+    /// The region's certificate authority.
+    package struct Authority: Codable, Sendable {
+        /// SHA-1, hexadecimal.
+        package var thumbprint: String
+        /// Seconds since 1970.
+        package var validFrom: Int64
+        package var validTill: Int64
+    }
+
     package var host: String
     package var port: Int
     package var engines: [Engine]
     /// The supervisor's admin socket.
     package var regionSocket: String
-    /// The desired state.
+    /// The desired state: a SQLite file, or the address of an etcd.
     package var store: String
     /// The access keys, for this process and for `borealis env`.
     package var accessKeys: String
     package var instances: String
+    package var authority: Authority
     package var lock: String
     package var failureFile: String
     package var logLevel: String
@@ -47,6 +57,8 @@ extension DataDirectory {
 
 extension RegionSetup {
     private static let portSetting = "apiPort"
+    private static let stateSetting = "controlState"
+    private static let sqlite = "sqlite"
 
     /// Chooses the API's port and writes the settings of its process; nil when the region is to have no API.
     func prepareControl() throws -> ControlConfiguration? {
@@ -56,14 +68,32 @@ extension RegionSetup {
             engines: engines.sorted { $0.key.rawValue < $1.key.rawValue }.map {
                 ControlConfiguration.Engine(kind: $0.key, binaries: $0.value.binaries)
             },
-            regionSocket: directory.regionSocket, store: directory.controlStore, accessKeys: directory.accessKeys,
-            instances: "\(directory.path)/instances", lock: directory.controlLock,
+            regionSocket: directory.regionSocket, store: try store(), accessKeys: directory.accessKeys,
+            instances: "\(directory.path)/instances",
+            authority: ControlConfiguration.Authority(
+                thumbprint: try authority.thumbprint(), validFrom: Int64(authority.validFrom.timeIntervalSince1970),
+                validTill: Int64(authority.validTill.timeIntervalSince1970)), lock: directory.controlLock,
             failureFile: directory.failure(ControlConfiguration.role), logLevel: options.logLevel ?? "info")
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         try PrivateFile.write(
             try encoder.encode(configuration), to: directory.configuration(ControlConfiguration.role))
         return configuration
+    }
+
+    /// The place is chosen when the region is made: two places would be two truths.
+    private func store() throws -> String {
+        let known = try metadata.setting(Self.stateSetting)
+        let isUsed = known != nil || FileManager.default.fileExists(atPath: directory.controlStore)
+        let remembered = known ?? (isUsed ? Self.sqlite : nil)
+        if let remembered, let wanted = options.state, wanted != remembered {
+            throw RegionError(
+                "this region keeps its control plane's state in \(remembered), which is fixed when it is made",
+                remedy: "leave --state out, or make another region with --data")
+        }
+        let chosen = remembered ?? options.state ?? Self.sqlite
+        try metadata.set(Self.stateSetting, to: chosen)
+        return chosen == Self.sqlite ? directory.controlStore : chosen
     }
 
     /// What was asked for has to be free; the remembered port and the default give way to another that is.

@@ -26,6 +26,7 @@ extension InstanceRunner {
             state.phase = phase
             state.progress = nil
         }
+        onChange()
     }
 
     /// Sleeps, but not past the wish to stop.

@@ -9,7 +9,8 @@ internal import Synchronization
 package import VolumeDriver
 internal import VolumeModel
 
-/// Keeps one DB instance running: a driver attached to the volume, and the engine on it.
+/// Keeps one DB instance running: a driver attached to the volume, and the engine on it. The instance is a writer, a reader,
+/// or a mount that somebody looks into (`RoleConfiguration.Part`), and stays that: another part takes another runner.
 ///
 /// One thread owns the sequence, and is the parent of the engine:
 ///
@@ -18,6 +19,8 @@ internal import VolumeModel
 ///       │ driver failed, or the cache is dropped        └──── new ring on the same volume ◀─┤
 ///       └───────────────────────────────────────────────────────────────────────────────────┘
 ///
+/// A reader's mount is never used by a second engine: it is made anew, which costs the same at any volume size.
+///
 /// Rules: no process of an engine outlives its ring; an engine is never started on a used ring; when the driver cannot go
 /// on, the engine is killed at once, because nothing that it does can be acknowledged any more. Whatever fails is tried
 /// again after a back-off.
@@ -25,6 +28,7 @@ package final class InstanceRunner: Sendable {
     /// How long an engine may take to shut down before it is told to quit, and then before it is killed.
     private static let stopMilliseconds = 60_000
     private static let quitMilliseconds = 5_000
+    private static let settleMilliseconds = 10_000
 
     struct State {
         var phase = InstanceStatus.Phase.starting
@@ -43,6 +47,7 @@ package final class InstanceRunner: Sendable {
         var created: Bool
         var isIncomplete = false
         var isReleased = false
+        var tending = Tending()
     }
 
     let role: RoleConfiguration.Instance
@@ -56,13 +61,15 @@ package final class InstanceRunner: Sendable {
     let state: Mutex<State>
     private let ended = DispatchSemaphore(value: 0)
     private let onIncomplete: @Sendable () -> Void
+    /// Called when something has happened that whoever watches the instance wants to know at once.
+    let onChange: @Sendable () -> Void
 
     /// - Parameters:
     ///   - shim: the installed shim library
     ///   - onIncomplete: called once when the volume's creation was interrupted, so that it needs a fresh volume
     package init(
         role: RoleConfiguration.Instance, access: StorageAccess, keys: any VolumeKeySource, shim: String,
-        logger: Logger,
+        logger: Logger, onChange: @escaping @Sendable () -> Void = {},
         onIncomplete: @escaping @Sendable () -> Void
     ) {
         self.role = role
@@ -71,6 +78,7 @@ package final class InstanceRunner: Sendable {
         self.shim = shim
         self.logger = logger
         self.onIncomplete = onIncomplete
+        self.onChange = onChange
         settings = Mutex(role.engine)
         state = Mutex(State(created: !role.mayCreate))
         if Milestone.volumeFilled.isReached(by: role) { state.withLock { $0.created = true } }
@@ -84,22 +92,50 @@ package final class InstanceRunner: Sendable {
         }
     }
 
+    /// How an instance is stopped.
+    enum Stop: Equatable {
+        /// The engine shuts down as it likes to, at most for so long.
+        case cleanly(milliseconds: Int)
+        /// Its files are thrown away, or what it does cannot be acknowledged any more.
+        case atOnce
+    }
+
     /// Shuts the engine down and detaches. Blocks until that is done or its time limit has passed.
-    package func stop() {
-        let process = state.withLock { state in
+    package func stop() { stop(.cleanly(milliseconds: Self.stopMilliseconds)) }
+
+    func stop(_ how: Stop) {
+        let (process, driver) = state.withLock { state in
             state.isStopping = true
             state.phase = .stopping
-            return state.process
+            return (state.process, state.driver)
         }
-        process?.signal(engine.stopSignal)
         // Without an engine there is only an attach or a detach to wait for, which may wait for a quorum for ever.
-        let patience = process == nil ? 10_000 : Self.stopMilliseconds
+        var patience = process == nil ? 10_000 : Self.stopMilliseconds
+        switch how {
+        case .cleanly(let milliseconds):
+            patience = min(patience, milliseconds)
+            process?.signal(engine.stopSignal)
+        case .atOnce:
+            patience = 10_000
+            process?.signal(SIGKILL)
+            driver?.abandon()
+        }
         guard ended.wait(timeout: .now() + .milliseconds(patience)) != .success else { return }
         logger.warning("the instance did not stop in time", metadata: ["instance": "\(role.id)"])
         state.withLock { $0.process }?.signal(engine.quitSignal)
         guard ended.wait(timeout: .now() + .milliseconds(Self.quitMilliseconds)) != .success else { return }
         state.withLock { $0.process }?.signal(SIGKILL)
         _ = ended.wait(timeout: .now() + .milliseconds(Self.quitMilliseconds))
+    }
+
+    /// Ends a clean stop that takes too long by now.
+    func hurry() { state.withLock { $0.process }?.signal(SIGKILL) }
+
+    /// Has the engine write out what it can while it still serves, so that its shutdown is quick. Best effort.
+    func settle() throws {
+        let link = try engine.openLink(timeoutMilliseconds: Self.settleMilliseconds)
+        defer { link.close() }
+        try link.settle()
     }
 
     /// SIGKILL for the engine's first process; the rest of them follow as soon as its end is seen.
@@ -120,29 +156,48 @@ package final class InstanceRunner: Sendable {
         process?.signal(engine.stopSignal)
     }
 
-    package func status() -> InstanceStatus {
+    /// - Parameter isBrief: without the driver's part
+    package func status(isBrief: Bool = false) -> InstanceStatus {
         let (now, driver) = state.withLock { ($0, $0.driver) }
-        let facts = driver?.status()
+        let facts = isBrief ? nil : driver?.status()
         return InstanceStatus(
             id: role.id, cluster: role.cluster, phase: now.phase, enginePid: now.enginePid, url: engine.url,
             reason: now.reason, progress: now.progress, restarts: now.restarts,
             lastRecoveryMilliseconds: now.lastRecovery,
-            created: now.created, driver: facts, generation: role.generation ?? 0)
+            created: now.created, driver: facts, generation: role.generation ?? 0, part: role.part,
+            lagMilliseconds: lag(now), watch: watchFacts(now))
     }
 
-    /// Takes other settings of the engine and the master password that it has by now. The running engine reads its file again
-    /// if it can do that; whatever needs a restart waits for one.
+    /// Takes other settings of the engine, the master password that it has by now, and whom it is to follow. The running
+    /// engine reads its file again if it can do that; what users set and needs a restart waits for one.
     func reconfigure(_ new: EngineSettings) throws {
-        let isNew = settings.withLock { current in
-            defer {
-                current.overrides = new.overrides
-                current.password = new.password
-            }
-            return current.overrides != new.overrides
+        let (old, isNew) = settings.withLock { current in
+            let old = current
+            current.overrides = new.overrides
+            current.password = new.password
+            current.replication = new.replication
+            return (old, old.overrides != new.overrides || old.replication != new.replication)
         }
-        guard isNew, let process = state.withLock({ $0.phase == .available ? $0.process : nil }) else { return }
+        state.withLock { state in
+            state.tending.mayGoOn = true
+            if old.replication != new.replication { state.tending.mustFollow = true }
+        }
+        guard isNew, let process = state.withLock({ $0.process }) else { return }
+        guard !engine.needsRestart(from: old) else {
+            logger.notice("the engine is restarted for its part in the cluster", metadata: ["instance": "\(role.id)"])
+            return restartEngine()
+        }
         try engine.prepare()
-        if let signal = engine.reloadSignal { process.signal(signal) }
+        if let signal = engine.reloadSignal, state.withLock({ $0.phase }) == .available { process.signal(signal) }
+    }
+
+    /// The engine shuts down, and starts again with its settings.
+    private func restartEngine() {
+        let process = state.withLock { state in
+            state.tending.isRestarting = true
+            return state.process
+        }
+        process?.signal(engine.stopSignal)
     }
 
     // MARK: - The sequence
@@ -188,6 +243,7 @@ package final class InstanceRunner: Sendable {
             driver.detach()
         }
         attachment = try createIfNeeded(attachment, driver)
+        if role.part == .reader { try engine.prepareReader(root: attachment.root) }
         var backoff = Backoff()
         while !isStopping {
             let began = ContinuousClock.now
@@ -197,13 +253,22 @@ package final class InstanceRunner: Sendable {
                 throw RegionError("the volume's driver stopped: \(failure)", remedy: "it is attached again by itself")
             }
             if isStopping || state.withLock({ $0.dropsCache }) { return }
+            let wasAsked = state.withLock { state in
+                defer { state.tending.isRestarting = false }
+                return state.tending.isRestarting
+            }
             let last = lastLine(of: engine.logFile)
-            logger.warning(
-                "the engine ended", metadata: ["instance": "\(role.id)", "exit": "\(exit)", "log": "\(last)"])
+            if !wasAsked {
+                logger.warning(
+                    "the engine ended", metadata: ["instance": "\(role.id)", "exit": "\(exit)", "log": "\(last)"])
+                lose("the engine ended with \(exit): \(last)")
+            }
             state.withLock { state in
                 state.restarts += 1
-                state.reason = "the engine ended with \(exit): \(last)"
+                state.reason = wasAsked ? nil : "the engine ended with \(exit): \(last)"
             }
+            if role.part == .reader { return }
+            if !wasAsked { awaitVerdict() }
             pause(backoff.delay(afterRunOf: began.duration(to: .now)))
             guard !isStopping else { return }
             attachment = try driver.reattachAfterEngineExit()
@@ -302,6 +367,7 @@ package final class InstanceRunner: Sendable {
                 return state.process
             }
             process?.signal(SIGKILL)
+            if state.withLock({ $0.driver === driver && !$0.isStopping }) { lose("the driver stopped: \(reason)") }
         }
     }
 
@@ -309,7 +375,9 @@ package final class InstanceRunner: Sendable {
         while process.poll() == nil {
             switch engine.readiness(root: root, timeoutMilliseconds: 5000) {
             case .ready:
-                becomeAvailable(process)
+                if becomeAvailable(process), engine.settings.replication != nil {
+                    Thread.detachNewThread { [self] in tend(process) }
+                }
                 noteResidue(root: root)
                 watchDurability(of: process)
             case .notYet(let text), .silent(let text):
@@ -337,9 +405,11 @@ package final class InstanceRunner: Sendable {
         }
     }
 
-    private func becomeAvailable(_ process: ChildProcess) {
-        state.withLock { state in
-            guard state.process === process, !state.isStopping else { return }
+    /// Returns whether it was not available before.
+    private func becomeAvailable(_ process: ChildProcess) -> Bool {
+        let isNew = state.withLock { state in
+            guard state.process === process, !state.isStopping else { return false }
+            let wasAvailable = state.phase == .available
             if state.phase != .available, let lost = state.lostAt {
                 state.lastRecovery = Int(lost.duration(to: .now) / .milliseconds(1))
             }
@@ -349,6 +419,10 @@ package final class InstanceRunner: Sendable {
             state.phase = .available
             state.reason = nil
             state.progress = nil
+            if !wasAvailable { state.tending.began() }
+            return !wasAvailable
         }
+        if isNew { onChange() }
+        return isNew
     }
 }

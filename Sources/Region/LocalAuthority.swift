@@ -63,6 +63,16 @@ package struct LocalAuthority {
         Identity(certificate: "\(base).pem", key: "\(base).key", authority: "\(directory)/authority.pem")
     }
 
+    /// SHA-1 of the authority's certificate, hexadecimal, as clients compare it.
+    func thumbprint() throws -> String {
+        var serializer = DER.Serializer()
+        try serializer.serialize(certificate)
+        return Insecure.SHA1.hash(data: serializer.serializedBytes).map { String(format: "%02x", $0) }.joined()
+    }
+
+    var validFrom: Date { certificate.notValidBefore }
+    var validTill: Date { certificate.notValidAfter }
+
     private static func makeAuthority(_ key: Certificate.PrivateKey, now: Date) throws -> Certificate {
         let name = try DistinguishedName {
             OrganizationName("Borealis")

@@ -23,6 +23,22 @@ package struct ClusterRecord: Sendable {
     package var password: WrappedKey
     /// Whether the control plane asked for it; `borealis up` runs those of its own that it is told to.
     package var isManaged = false
+    /// The instance that is the writer, by what was decided last; nil: the first one that there will be.
+    package var writer: String?
+    package var failover: FailoverRecord?
+}
+
+/// The newest change of a cluster's writer. It is stored together with the new writer's name, in one transaction: what is
+/// stored is what has to happen, and repeating it is harmless.
+package struct FailoverRecord: Codable, Sendable, Equatable {
+    package var number: Int
+    package var from: String
+    package var to: String
+    package var reason: String
+    package var isPlanned: Bool
+    package var isComplete = false
+    /// From the decision to the first accepted connection.
+    package var milliseconds: Int?
 }
 
 package struct VolumeRecord: Sendable {
@@ -40,6 +56,15 @@ package struct InstanceRecord: Sendable, Equatable {
     package var generation = 0
     /// Of its engine; they outrank those of the cluster.
     package var settings: [String: String] = [:]
+    /// A loopback address of its own.
+    package var host = ""
+    /// The letter of its availability zone.
+    package var zone = ""
+    /// 0 is promoted first, 15 last.
+    package var tier = 1
+    package var memoryBytes = 0
+    /// From 1; no other instance of the cluster has it.
+    package var number = 1
 }
 
 /// A storage node, and where the process that hosts it listens.

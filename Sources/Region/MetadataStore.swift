@@ -5,6 +5,7 @@ internal import Foundation
 internal import GRDB
 internal import Glibc
 package import Keyring
+internal import Synchronization
 package import VolumeModel
 
 /// The region's desired state in SQLite: clusters, volumes with their wrapped keys, instances, nodes, protection groups.
@@ -12,7 +13,9 @@ package import VolumeModel
 /// Only the supervisor writes it. It holds no secret in the clear: data keys and passwords are sealed by the key provider.
 /// The schema only grows, by migrations that are never changed once released.
 package final class MetadataStore: Sendable {
-    private let database: DatabaseQueue
+    let database: DatabaseQueue
+    /// Held while files are written that follow from what is stored, so that the newest state is written last.
+    let writing = Mutex<Void>(())
 
     /// - Parameter isReadOnly: for a copy, which is left as it is
     package init(path: String, isReadOnly: Bool = false) throws {
@@ -84,6 +87,20 @@ package final class MetadataStore: Sendable {
                     ALTER TABLE instance ADD COLUMN settings TEXT NOT NULL DEFAULT '{}';
                     """)
         }
+        migrator.registerMigration("readers") { db in
+            try db.execute(
+                sql: """
+                    ALTER TABLE cluster ADD COLUMN writer TEXT;
+                    ALTER TABLE cluster ADD COLUMN failover TEXT;
+                    ALTER TABLE instance ADD COLUMN host TEXT NOT NULL DEFAULT '';
+                    ALTER TABLE instance ADD COLUMN zone TEXT NOT NULL DEFAULT '';
+                    ALTER TABLE instance ADD COLUMN tier INTEGER NOT NULL DEFAULT 1;
+                    ALTER TABLE instance ADD COLUMN memoryBytes INTEGER NOT NULL DEFAULT 0;
+                    ALTER TABLE instance ADD COLUMN number INTEGER NOT NULL DEFAULT 1;
+                    UPDATE cluster SET writer = (SELECT min(id) FROM instance WHERE instance.cluster = cluster.id);
+                    """)
+        }
+        migrator.registerMigration("endpoints") { db in try db.execute(sql: Self.endpointSchema) }
         return migrator
     }
 
@@ -162,8 +179,11 @@ package final class MetadataStore: Sendable {
                     id: row["id"], engine: engine, volume: try Self.volume(row["volume"]),
                     state: ClusterRecord.State(rawValue: row["state"]) ?? .creating, host: row["host"],
                     port: row["port"],
-                    superuser: row["superuser"], password: try Self.decode(row["password"]), isManaged: row["isManaged"]
-                )
+                    superuser: row["superuser"], password: try Self.decode(row["password"]),
+                    isManaged: row["isManaged"], writer: row["writer"],
+                    failover: try (row["failover"] as String?).map {
+                        try JSONDecoder().decode(FailoverRecord.self, from: Data($0.utf8))
+                    })
             }
         }
     }
@@ -173,8 +193,7 @@ package final class MetadataStore: Sendable {
         try database.write { db in
             try Self.insert(volume, db)
             try Self.insert(cluster, db)
-            try db.execute(
-                sql: "INSERT INTO instance (id, cluster) VALUES (?, ?)", arguments: [instance.id, instance.cluster])
+            try Self.save(instance, db)
         }
     }
 
@@ -244,7 +263,8 @@ package final class MetadataStore: Sendable {
                 InstanceRecord(
                     id: row["id"], cluster: row["cluster"], isRunning: row["isRunning"], generation: row["generation"],
                     settings: try JSONDecoder().decode(
-                        [String: String].self, from: Data((row["settings"] as String).utf8)))
+                        [String: String].self, from: Data((row["settings"] as String).utf8)), host: row["host"],
+                    zone: row["zone"], tier: row["tier"], memoryBytes: row["memoryBytes"], number: row["number"])
             }
         }
     }
@@ -341,20 +361,58 @@ package final class MetadataStore: Sendable {
     }
 
     package func save(_ instance: InstanceRecord) throws {
+        try database.write { try Self.save(instance, $0) }
+    }
+
+    private static func save(_ instance: InstanceRecord, _ db: Database) throws {
         let settings = String(decoding: try JSONEncoder().encode(instance.settings), as: UTF8.self)
+        try db.execute(
+            sql: """
+                INSERT INTO instance (
+                    id, cluster, isRunning, generation, settings, host, zone, tier, memoryBytes, number)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                ON CONFLICT (id) DO UPDATE SET isRunning = excluded.isRunning, generation = excluded.generation,
+                    settings = excluded.settings, host = excluded.host, zone = excluded.zone, tier = excluded.tier,
+                    memoryBytes = excluded.memoryBytes
+                """,
+            arguments: [
+                instance.id, instance.cluster, instance.isRunning, instance.generation, settings, instance.host,
+                instance.zone, instance.tier, instance.memoryBytes, instance.number,
+            ])
+        // The first is the writer; a cluster without one gets it here.
+        try db.execute(
+            sql: "UPDATE cluster SET writer = ? WHERE id = ? AND writer IS NULL",
+            arguments: [instance.id, instance.cluster])
+    }
+
+    /// Forgets an instance. A cluster whose last one it was has no writer any more.
+    package func removeInstance(_ id: String) throws {
         try database.write {
-            try $0.execute(
-                sql: """
-                    INSERT INTO instance (id, cluster, isRunning, generation, settings) VALUES (?, ?, ?, ?, ?)
-                    ON CONFLICT (id) DO UPDATE SET isRunning = excluded.isRunning, generation = excluded.generation,
-                        settings = excluded.settings
-                    """,
-                arguments: [instance.id, instance.cluster, instance.isRunning, instance.generation, settings])
+            try $0.execute(sql: "DELETE FROM instance WHERE id = ?", arguments: [id])
+            try $0.execute(sql: "UPDATE cluster SET writer = NULL WHERE writer = ?", arguments: [id])
         }
     }
 
-    package func removeInstance(_ id: String) throws {
-        try database.write { try $0.execute(sql: "DELETE FROM instance WHERE id = ?", arguments: [id]) }
+    /// Makes an instance the writer and notes why, or neither.
+    /// - Returns: false if the writer is another than `failover.from` by now
+    package func decide(_ failover: FailoverRecord, cluster: String) throws -> Bool {
+        let text = String(decoding: try JSONEncoder().encode(failover), as: UTF8.self)
+        return try database.write {
+            try $0.execute(
+                sql: "UPDATE cluster SET writer = ?, failover = ? WHERE id = ? AND writer = ?",
+                arguments: [failover.to, text, cluster, failover.from])
+            return $0.changesCount > 0
+        }
+    }
+
+    /// Notes how the newest failover went.
+    package func complete(_ failover: FailoverRecord, cluster: String) throws {
+        let text = String(decoding: try JSONEncoder().encode(failover), as: UTF8.self)
+        try database.write {
+            try $0.execute(
+                sql: "UPDATE cluster SET failover = ? WHERE id = ? AND json_extract(failover, '$.number') = ?",
+                arguments: [text, cluster, failover.number])
+        }
     }
 
     // MARK: - Values
@@ -368,7 +426,7 @@ package final class MetadataStore: Sendable {
         try JSONDecoder().decode(WrappedKey.self, from: data)
     }
 
-    private static func damaged(_ what: String) -> RegionError {
+    static func damaged(_ what: String) -> RegionError {
         RegionError("the metadata names \(what), which cannot be", remedy: "restore it from a backup")
     }
 }

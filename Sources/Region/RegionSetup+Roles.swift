@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import Crypto
 internal import Engines
 internal import Foundation
 internal import Keyring
@@ -21,6 +22,7 @@ extension RegionSetup {
         }
         let running = Set(try clusters().map(\.id))
         for instance in try metadata.instances() where running.contains(instance.cluster) && instance.isRunning {
+            guard try mayRun(instance) else { continue }
             let settings = try self.instance(instance)
             switch layout {
             case .compact: roles[0].instances.append(settings)
@@ -31,6 +33,12 @@ extension RegionSetup {
             }
         }
         return roles
+    }
+
+    /// A reader needs a volume that is filled.
+    func mayRun(_ record: InstanceRecord) throws -> Bool {
+        guard let cluster = try metadata.clusters().first(where: { $0.id == record.cluster }) else { return false }
+        return cluster.writer == record.id || cluster.state == .available
     }
 
     private static func directories(of nodes: [NodeRecord]) -> [String: String]? {
@@ -49,6 +57,9 @@ extension RegionSetup {
         settings.localAt = order.at ?? 0
         settings.mayCreate = false
         settings.engine.directory = "\(path)/engine"
+        settings.engine.host = RegionDefaults.host
+        settings.engine.otherHosts = nil
+        settings.engine.replication = nil
         settings.engine.port = try order.port ?? Ports.choose(except: [])
         guard Ports.isFree(settings.engine.port) else {
             throw RegionError("port \(settings.engine.port) is in use", remedy: "choose another with --port")
@@ -88,18 +99,52 @@ extension RegionSetup {
         let path = directory.instance(record.id)
         try directory.make(path, mode: 0o711)
         let password = try keyring.unwrap(cluster.password, context: Secret.context(cluster: cluster.id))
+        var engine = EngineSettings(
+            engine: cluster.engine, binaries: installation.binaries, account: installation.account,
+            directory: "\(path)/engine", host: record.host, port: cluster.port, superuser: cluster.superuser,
+            password: Secret.text(password),
+            overrides: try metadata.engineSettings(cluster: cluster.id).merging(record.settings) { $1 })
+        engine.name = record.id
+        let isWriter = cluster.writer == record.id
+        if cluster.engine.hasReaders { engine.replication = try replication(of: record, in: cluster) }
         return RoleConfiguration.Instance(
             id: record.id, cluster: cluster.id, volume: "\(cluster.volume)", directory: path,
-            groupBytes: volume.groupBytes,
-            chunkBytes: volume.chunkBytes,
+            groupBytes: volume.groupBytes, chunkBytes: volume.chunkBytes,
             cacheBytesMax: try metadata.setting("cacheBytes").flatMap { UInt64($0) }.flatMap { $0 == 0 ? nil : $0 },
-            nodes: try metadata.nodes().filter { $0.state == .member }.map { "\($0.id)" },
-            engine: EngineSettings(
-                engine: cluster.engine, binaries: installation.binaries, account: installation.account,
-                directory: "\(path)/engine",
-                host: cluster.host,
-                port: cluster.port, superuser: cluster.superuser, password: Secret.text(password),
-                overrides: try metadata.engineSettings(cluster: cluster.id).merging(record.settings) { $1 }),
-            localAt: nil, mayCreate: cluster.state == .creating, generation: record.generation)
+            nodes: try metadata.nodes().filter { $0.state == .member }.map { "\($0.id)" }, engine: engine,
+            localAt: isWriter ? nil : 0, mayCreate: isWriter && cluster.state == .creating,
+            generation: record.generation)
     }
+
+    /// Its part in its cluster: whom it follows, and what the others have that it must not be below.
+    private func replication(of record: InstanceRecord, in cluster: ClusterRecord) throws -> ReplicationSettings {
+        let members = try metadata.instances().filter { $0.cluster == cluster.id }
+        let writer = members.first { $0.id == cluster.writer }
+        let shared = try metadata.engineSettings(cluster: cluster.id)
+        var minimums = cluster.engine.sharedMinimums
+        for (name, standard) in minimums {
+            let values = members.map { ($0.settings[name] ?? shared[name]).flatMap { Int($0) } ?? standard }
+            minimums[name] = values.max()
+        }
+        return ReplicationSettings(
+            source: record.id == cluster.writer
+                ? nil : writer.map { ReplicationSource(host: $0.host, port: cluster.port) },
+            account: try replicationAccount(of: cluster), hasReaders: members.count > 1, serverNumber: record.number,
+            minimums: minimums)
+    }
+
+    /// Its password follows from the volume's data key: it needs no place of its own, and it is the same as long as the
+    /// volume is.
+    private func replicationAccount(of cluster: ClusterRecord) throws -> ReplicationAccount {
+        guard let volume = try metadata.volumes().first(where: { $0.id == cluster.volume }) else {
+            throw RegionError("the metadata is incomplete", remedy: "restore it from a backup")
+        }
+        let key = try keyring.unwrap(volume.dataKey, context: VolumeKeys.context(volume.id))
+        let secret = HKDF<SHA256>.deriveKey(
+            inputKeyMaterial: key, info: Data("replication account".utf8), outputByteCount: 24)
+        let text = secret.withUnsafeBytes { $0.map { String(format: "%02x", $0) }.joined() }
+        return ReplicationAccount(user: Self.replicationUser, password: text)
+    }
+
+    private static let replicationUser = "rdsrepladmin"
 }

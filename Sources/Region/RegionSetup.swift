@@ -63,6 +63,8 @@ struct RegionSetup {
         layout = try Self.layout(options.layout, metadata)
         try chooseNodes()
         for kind in kinds { try prepareCluster(kind, settings[kind] ?? [], isAlone: kinds.count == 1) }
+        try completeInstances()
+        try addReaders(to: kinds)
         if let bytes = options.cacheBytes { try metadata.set("cacheBytes", to: "\(bytes)") }
         try checkPorts()
     }

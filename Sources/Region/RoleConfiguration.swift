@@ -37,13 +37,16 @@ package struct RoleConfiguration: Codable, Sendable {
         /// The six nodes that a new protection group is put on.
         package var nodes: [String]
         package var engine: EngineSettings
-        /// Nil: the writer. Otherwise a copy-on-write mount at this LSN, or at the newest durable one if it is 0.
+        /// Nil: the writer. Otherwise a copy-on-write mount at this LSN, or at the newest durable one if it is 0. A reader is
+        /// a mount whose engine has somebody to replicate from.
         package var localAt: UInt64?
         /// Whether the volume may still have to be filled.
         package var mayCreate: Bool
         /// Raised by whoever wants the engine restarted; nil is 0.
         package var generation: Int?
     }
+
+    package enum Part: String, Codable, Sendable { case writer, reader, mount }
 
     package struct Peer: Codable, Sendable {
         package var nodes: [String]
@@ -95,6 +98,13 @@ package struct RoleConfiguration: Codable, Sendable {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         try PrivateFile.write(try encoder.encode(self), to: path)
+    }
+}
+
+extension RoleConfiguration.Instance {
+    package var part: RoleConfiguration.Part {
+        guard localAt != nil else { return .writer }
+        return engine.replication?.source == nil ? .mount : .reader
     }
 }
 

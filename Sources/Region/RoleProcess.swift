@@ -25,6 +25,10 @@ package final class RoleProcess: Sendable {
     private let host: StorageHost?
     private let peers: PeerDirectory
     private let hosted: Mutex<[InstanceRunner]>
+    /// Settings of instances that come in the place of one that is on its way out, by name.
+    private let successors = Mutex<[String: RoleConfiguration.Instance]>([:])
+    /// Signalled when something has happened that a watcher wants to know at once.
+    private let changed = DispatchSemaphore(value: 0)
     private var instances: [InstanceRunner] { hosted.withLock { $0 } }
     private let keys: VolumeKeys
     private let access: StorageAccess
@@ -101,16 +105,21 @@ package final class RoleProcess: Sendable {
         let access: StorageAccess =
             if let host, hosted == nodes { .inProcess(host) } else { .remote(peers, configuration.security) }
         self.access = access
+        let changed = changed
         self.hosted = Mutex(
             configuration.instances.map { role in
-                Self.runner(role, access: access, keys: keys, shim: configuration.shim, logger: logger)
+                Self.runner(
+                    role, access: access, keys: keys, shim: configuration.shim, logger: logger, changed: changed)
             })
     }
 
     private static func runner(
-        _ role: RoleConfiguration.Instance, access: StorageAccess, keys: VolumeKeys, shim: String, logger: Logger
+        _ role: RoleConfiguration.Instance, access: StorageAccess, keys: VolumeKeys, shim: String, logger: Logger,
+        changed: DispatchSemaphore
     ) -> InstanceRunner {
-        InstanceRunner(role: role, access: access, keys: keys, shim: shim, logger: logger) { kill(getpid(), SIGTERM) }
+        InstanceRunner(
+            role: role, access: access, keys: keys, shim: shim, logger: logger, onChange: { changed.signal() }
+        ) { kill(getpid(), SIGTERM) }
     }
 
     private func stop() {
@@ -152,25 +161,41 @@ package final class RoleProcess: Sendable {
             try adopt(adoption)
         case .release:
             guard let id = request.instance else { throw Self.unclear }
-            release(id)
-        case .rotateKeys, .mount, .cluster: throw Self.unclear
+            release(id, request.release?.milliseconds)
+        case .watch: watch(emit)
+        case .mark:
+            guard let mark = request.mark else { throw Self.unclear }
+            for instance in instances where instance.role.cluster == mark.cluster && instance.role.part == .reader {
+                instance.take(mark.mark)
+            }
+        case .settle:
+            guard let id = request.instance, let instance = instances.first(where: { $0.role.id == id }) else {
+                throw Self.unclear
+            }
+            try instance.settle()
+        case .rotateKeys, .mount, .cluster, .endpoints: throw Self.unclear
         }
         return reply
     }
 
-    /// Runs an instance, in place of one of an older generation; gives one that runs its settings.
+    /// Runs an instance, in place of one of an older generation or with another part; gives one that runs its settings.
+    ///
+    /// Returns at once: what is in the way is stopped in the background, and its successor starts when it is gone.
     private func adopt(_ adoption: Adoption) throws {
         keys.add(adoption.key.wrapped, of: try RoleConfiguration.volume(adoption.key.volume))
         guard let role = adoption.instance else { return }
-        if let current = instances.first(where: { $0.role.id == role.id }) {
-            guard current.role.generation ?? 0 < role.generation ?? 0 || current.isStopping else {
-                return try current.reconfigure(role.engine)
-            }
-            // The caller asks again until the old one is gone.
-            return release(role.id)
-        }
+        guard let current = instances.first(where: { $0.role.id == role.id }) else { return start(role) }
+        let isSame = current.role.part == role.part && current.role.generation ?? 0 >= role.generation ?? 0
+        if isSame && !current.isStopping { return try current.reconfigure(role.engine) }
+        successors.withLock { $0[role.id] = role }
+        // A reader's files are thrown away, and a writer that is to be a reader has a successor already.
+        let isKilled = current.role.part != .writer || role.part != .writer
+        remove(current, isKilled ? .atOnce : nil)
+    }
+
+    private func start(_ role: RoleConfiguration.Instance) {
         let runner = Self.runner(
-            role, access: access, keys: keys, shim: configuration.shim, logger: logger)
+            role, access: access, keys: keys, shim: configuration.shim, logger: logger, changed: changed)
         let isNew = hosted.withLock { list in
             guard !list.contains(where: { $0.role.id == role.id }) else { return false }
             list.append(runner)
@@ -180,25 +205,55 @@ package final class RoleProcess: Sendable {
     }
 
     /// Returns at once; the instance's status is there until it has stopped.
-    private func release(_ id: String) {
-        guard let runner = instances.first(where: { $0.role.id == id }), runner.beginRelease() else { return }
-        Thread.detachNewThread { [self] in
-            runner.stop()
-            hosted.withLock { $0.removeAll { $0 === runner } }
+    private func release(_ id: String, _ milliseconds: Int?) {
+        successors.withLock { $0[id] = nil }
+        guard let runner = instances.first(where: { $0.role.id == id }) else { return }
+        remove(runner, milliseconds.map { $0 == 0 ? .atOnce : .cleanly(milliseconds: $0) })
+    }
+
+    /// - Parameter how: nil: as it usually is
+    private func remove(_ runner: InstanceRunner, _ how: InstanceRunner.Stop?) {
+        guard runner.beginRelease() else {
+            if how == .atOnce { runner.hurry() }
+            return
         }
+        Thread.detachNewThread { [self] in
+            if let how { runner.stop(how) } else { runner.stop() }
+            hosted.withLock { $0.removeAll { $0 === runner } }
+            changed.signal()
+            if let next = successors.withLock({ $0.removeValue(forKey: runner.role.id) }) { start(next) }
+        }
+    }
+
+    // MARK: - Being watched
+
+    /// How often a watcher hears from us if nothing happens.
+    private static let watchMilliseconds = 500
+
+    private func watch(_ emit: (AdminReply) -> Bool) {
+        var reply = AdminReply()
+        repeat {
+            reply.process = status(isBrief: true)
+            guard emit(reply) else { return }
+            _ = changed.wait(timeout: .now() + .milliseconds(Self.watchMilliseconds))
+        } while true
     }
 
     private static let unclear = RegionError("the request is not for this process", remedy: "ask the region's socket")
 
-    private func status() -> ProcessStatus {
+    /// - Parameter isBrief: without storage nodes and drivers
+    private func status(isBrief: Bool = false) -> ProcessStatus {
         ProcessStatus(
             role: configuration.role, pid: getpid(), uptimeSeconds: started.duration(to: .now) / .seconds(1),
-            nodes: host?.status() ?? [], instances: instances.map { $0.status() })
+            nodes: isBrief ? [] : host?.status() ?? [], instances: instances.map { $0.status(isBrief: isBrief) })
     }
 
     private func inject(_ fault: FaultOrder) throws -> String? {
         if fault.kind == .crashWriter {
-            guard let writer = instances.first(where: { fault.cluster == nil || $0.role.cluster == fault.cluster })
+            guard
+                let writer = instances.first(where: {
+                    $0.role.part == .writer && (fault.cluster == nil || $0.role.cluster == fault.cluster)
+                })
             else { throw Self.unclear }
             return "SIGKILL sent to the engine, process \(try writer.crashEngine())"
         }
@@ -234,7 +289,8 @@ package final class RoleProcess: Sendable {
     }
 
     private func perform(_ order: VolumeOrder, emit: (AdminReply) -> Bool) throws -> String? {
-        guard let instance = instances.first(where: { $0.role.cluster == order.cluster }) else { throw Self.unclear }
+        guard let instance = instances.first(where: { $0.role.cluster == order.cluster && $0.role.part == .writer })
+        else { throw Self.unclear }
         guard order.action != .detachCache else {
             instance.dropCache()
             return

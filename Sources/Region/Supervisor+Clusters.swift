@@ -17,6 +17,11 @@ extension Supervisor {
         case .ensureInstance: try ensureInstance(order)
         case .removeInstance: try removeInstance(try named(order.instance))
         case .configureInstance: try configure(order)
+        case .failover: _ = try failOver(order)
+        case .ensureEndpoint:
+            guard let endpoint = order.endpoint else { return try named(nil) }
+            return try ensureEndpoint(endpoint)
+        case .removeEndpoint: try removeEndpoint(try named(order.endpoint?.name))
         }
         return nil
     }
@@ -32,7 +37,10 @@ extension Supervisor {
 
     private func ensureCluster(_ order: ClusterOrder) throws -> String {
         let id = try named(order.cluster)
-        if let known = try setup.metadata.clusters().first(where: { $0.id == id }) { return known.host }
+        if let known = try setup.metadata.clusters().first(where: { $0.id == id }) {
+            try setup.ensureStandardEndpoints(of: known)
+            return known.host
+        }
         guard let engine = order.engine, let port = order.port, let superuser = order.superuser,
             let password = order.password
         else { throw RegionError("the order for \(id) is not complete", remedy: "use the same borealis on both sides") }
@@ -76,17 +84,36 @@ extension Supervisor {
         record.isRunning = order.isRunning ?? true
         record.generation = max(record.generation, order.generation ?? 0)
         record.settings = order.settings ?? record.settings
+        record.tier = order.tier ?? record.tier
+        record.memoryBytes = order.memoryBytes ?? record.memoryBytes
         let isKnown = try setup.metadata.instances().contains { $0.id == id }
         if !isKnown || record != before {
-            if !isKnown { try setup.checkNewInstance(record) }
+            if !isKnown { try setup.completeNewInstance(&record, zone: order.zone) }
             try setup.metadata.save(record)
             try setup.saveRoles()
         }
         if record.isRunning { try adopt(record) } else { try release(id) }
+        if !isKnown { try tellOthers(of: record) }
+    }
+
+    /// The others of a cluster learn whether it has readers, and what these must not be below.
+    private func tellOthers(of record: InstanceRecord) throws {
+        for other in try setup.metadata.instances()
+        where other.cluster == record.cluster && other.id != record.id && other.isRunning {
+            try adopt(other, keyKnown: true)
+        }
     }
 
     private func removeInstance(_ id: String) throws {
         guard let record = try setup.metadata.instances().first(where: { $0.id == id }) else { return }
+        // A writer that leaves gives its part to a reader first.
+        if let cluster = try setup.metadata.clusters().first(where: { $0.writer == id }), record.isRunning,
+            try setup.metadata.instances().contains(where: { $0.cluster == cluster.id && $0.id != id && $0.isRunning })
+        {
+            var order = ClusterOrder(.failover, cluster: cluster.id)
+            order.reason = "\(id) is removed"
+            _ = try failOver(order)
+        }
         var stopped = record
         stopped.isRunning = false
         try setup.metadata.save(stopped)
@@ -99,6 +126,7 @@ extension Supervisor {
         try? FileManager.default.removeItem(atPath: directory.instance(id))
         try setup.metadata.removeInstance(id)
         try setup.saveRoles()
+        try tellOthers(of: record)
     }
 
     private func configure(_ order: ClusterOrder) throws {
@@ -115,12 +143,16 @@ extension Supervisor {
     // MARK: - Processes
 
     /// Has an instance run by the process that the layout puts it in; the storage processes get its volume's key.
-    private func adopt(_ record: InstanceRecord) throws {
+    ///
+    /// - Parameter keyKnown: the storage processes have the key already
+    func adopt(_ record: InstanceRecord, keyKnown: Bool = false) throws {
+        guard try setup.mayRun(record) else { return }
         let settings = try setup.instance(record)
         guard let key = try setup.volumeKey(settings.volume) else {
             throw RegionError("the volume \(settings.volume) has no key", remedy: "restore the metadata from a backup")
         }
-        for keeper in keepers where keeper.role.hasPrefix("storage") && keeper.pid != nil {
+        for keeper in keepers
+        where keeper.role.hasPrefix("storage") && keeper.pid != nil && !(keyKnown && setup.layout == .zones) {
             var request = AdminRequest(.adopt)
             request.adoption = Adoption(key: key, instance: setup.layout == .compact ? settings : nil)
             // One that does not answer reads its settings when it starts.

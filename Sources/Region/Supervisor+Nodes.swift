@@ -126,9 +126,11 @@ extension Supervisor {
     /// Enters the members of every protection group into the metadata as they become known.
     private func noteGroups(_ instances: [InstanceStatus]) throws {
         var isNews = false
-        defer { if isNews { try? MetadataCopies(directory: directory).save(setup.metadata) } }
+        defer { if isNews { try? setup.saveCopies() } }
         for cluster in try setup.clusters() {
-            for group in instances.first(where: { $0.cluster == cluster.id })?.driver?.members ?? [] {
+            for group in instances.first(where: { $0.cluster == cluster.id && $0.part == .writer })?
+                .driver?.members ?? []
+            {
                 let membership = Membership(epoch: MembershipEpoch(group.epoch), sets: group.sets)
                 let record = GroupRecord(volume: cluster.volume, group: GroupID(group.group), membership: membership)
                 if try setup.metadata.save(record) { isNews = true }
@@ -166,7 +168,9 @@ extension Supervisor {
     /// What still keeps the old node: clusters whose groups are not known, and groups that have it or lack the new one.
     private func pending(_ old: NodeID, _ new: NodeID, _ instances: [InstanceStatus]) throws -> [String] {
         try setup.metadata.clusters().flatMap { cluster -> [String] in
-            guard let groups = instances.first(where: { $0.cluster == cluster.id })?.driver?.members, !groups.isEmpty
+            guard
+                let groups = instances.first(where: { $0.cluster == cluster.id && $0.part == .writer })?
+                    .driver?.members, !groups.isEmpty
             else {
                 return ["\(cluster.id) is not running"]
             }
@@ -192,7 +196,7 @@ extension Supervisor {
             guard isRemoved else { continue }
             node.state = .retired
             try setup.metadata.save([node])
-            try MetadataCopies(directory: directory).save(setup.metadata)
+            try setup.saveCopies()
             let id = "\(node.id)"
             faults.withLock { state in
                 state.nodesDown.removeAll { $0 == id }

@@ -34,20 +34,36 @@ extension Supervisor {
         let instances = answers.values.flatMap(\.instances)
         let known = (try? setup.metadata.instances()) ?? []
         return records.map { record in
-            let writer = instances.first { $0.cluster == record.id }
             let own = known.filter { $0.cluster == record.id }
-            let isWanted = own.contains(where: \.isRunning)
+            let writer = instances.first { $0.cluster == record.id && $0.id == record.writer }
+            let isWanted = own.contains { $0.id == record.writer && $0.isRunning }
             return StatusReport.Cluster(
                 id: record.id, engine: record.engine.rawValue,
                 status: isWanted || writer != nil ? Self.status(writer) : "stopped", vdl: writer?.driver?.reportVDL,
-                writer: writer.map {
-                    StatusReport.Instance(
-                        id: $0.id, pid: $0.enginePid, url: $0.url, restarts: $0.restarts,
-                        lastRecoveryMs: $0.lastRecoveryMilliseconds, generation: $0.generation)
-                }, readers: [], volume: "\(record.volume)", epoch: writer?.driver?.reportEpoch,
+                writer: writer.map { status in report(own.first { $0.id == status.id }, status) },
+                readers: own.filter { $0.id != record.writer }.map { reader in
+                    report(reader, instances.first { $0.id == reader.id })
+                }, volume: "\(record.volume)", epoch: writer?.driver?.reportEpoch,
                 reason: isWanted || writer != nil ? reason(writer) : nil, driver: writer?.driver, host: record.host,
-                port: record.port, superuser: record.superuser, instances: own.map(\.id))
+                port: record.port, superuser: record.superuser, instances: own.map(\.id),
+                failover: record.failover.map {
+                    StatusReport.Failover(
+                        number: $0.number, from: $0.from, to: $0.to, reason: $0.reason, isPlanned: $0.isPlanned,
+                        isComplete: $0.isComplete, milliseconds: $0.milliseconds)
+                },
+                endpoints: endpoints(of: record))
         }
+    }
+
+    /// An instance by the metadata and by what its process says; one of the two is there.
+    private func report(_ record: InstanceRecord?, _ status: InstanceStatus?) -> StatusReport.Instance {
+        let settings = record.flatMap { try? setup.instance($0) }?.engine
+        return StatusReport.Instance(
+            id: record?.id ?? status?.id ?? "", pid: status?.enginePid, url: status?.url ?? settings?.adapter.url ?? "",
+            lagMs: status?.lagMilliseconds, restarts: status?.restarts,
+            lastRecoveryMs: status?.lastRecoveryMilliseconds, generation: status?.generation,
+            state: status?.phase.rawValue ?? (record?.isRunning == false ? "stopped" : "starting"),
+            reason: status?.reason ?? status?.progress, az: record?.zone, tier: record?.tier, host: record?.host)
     }
 
     private static func status(_ writer: InstanceStatus?) -> String {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import Endpoints
 internal import Engines
 internal import Foundation
 internal import Glibc
@@ -21,10 +22,21 @@ package final class Supervisor: Sendable {
     /// The processes of the region; instances that are made later add theirs.
     private let children: Mutex<[ChildKeeper]>
     var keepers: [ChildKeeper] { children.withLock { $0 } }
-    /// Those that host storage nodes or instances, and answer on a socket: all but the control plane.
-    var volumeKeepers: [ChildKeeper] { keepers.filter { $0.role != ControlConfiguration.role } }
+    /// Those that host storage nodes or instances, and answer on a socket.
+    var volumeKeepers: [ChildKeeper] {
+        keepers.filter { $0.role.hasPrefix("storage") || $0.role.hasPrefix("instance") }
+    }
+    /// What the endpoints' process said last.
+    let endpointReport = Mutex(EndpointReport(endpoints: []))
     /// Serialises the control plane's orders.
     let ordering = Mutex<Void>(())
+    /// Serialises failovers.
+    let failing = Mutex<Void>(())
+    let memory = Mutex(Memory())
+    /// Signalled when an instance has news.
+    let clusterNews = DispatchSemaphore(value: 0)
+    /// Instances that a fault keeps frozen.
+    let frozen = Mutex<Set<String>>([])
     private let executable: String
     private let environment: [String: String]
     let logger: Logger
@@ -66,8 +78,11 @@ package final class Supervisor: Sendable {
         self.executable = executable
         self.environment = environment
         children = Mutex([])
+        let endpoints = try setup.prepareEndpoints()
         let control = try setup.prepareControl()
-        let keepers = try setup.roles().map(keeper) + (control.map { [try controlKeeper($0)] } ?? [])
+        var keepers = try setup.roles().map(keeper)
+        keepers.append(serviceKeeper(EndpointConfiguration.role, failureFile: endpoints.failureFile))
+        if let control { keepers.append(serviceKeeper(ControlConfiguration.role, failureFile: control.failureFile)) }
         children.withLock { $0 = keepers }
     }
 
@@ -75,7 +90,9 @@ package final class Supervisor: Sendable {
         try role.save(to: setup.directory.configuration(role.role))
         let launch = launch(role.role, subcommand: role.storage == nil ? "instance" : "storage")
         let (setup, logger) = (setup, logger)
-        return ChildKeeper(role: role.role, launch: launch, failureFile: role.failureFile, logger: logger) { exit in
+        return ChildKeeper(role: role.role, launch: launch, failureFile: role.failureFile, logger: logger) {
+            [weak self] exit in
+            self?.awaitVerdict(role: role.role)
             guard exit == .code(RoleProcess.ExitCode.incomplete) else { return }
             do {
                 // Another instance of the process may have filled its volume without this being noted yet.
@@ -90,11 +107,10 @@ package final class Supervisor: Sendable {
         }
     }
 
-    private func controlKeeper(_ control: ControlConfiguration) throws -> ChildKeeper {
-        let launch = launch(ControlConfiguration.role, subcommand: ControlConfiguration.role)
-        return ChildKeeper(
-            role: ControlConfiguration.role, launch: launch, failureFile: control.failureFile,
-            longestPause: .seconds(1),
+    /// A process that has neither nodes nor instances; it is named like its subcommand.
+    private func serviceKeeper(_ role: String, failureFile: String) -> ChildKeeper {
+        ChildKeeper(
+            role: role, launch: launch(role, subcommand: role), failureFile: failureFile, longestPause: .seconds(1),
             logger: logger
         ) { _ in }
     }
@@ -114,6 +130,7 @@ package final class Supervisor: Sendable {
         let keeper = try keeper(role)
         children.withLock { $0.append(keeper) }
         keeper.start()
+        watchProcess(keeper)
     }
 
     /// Ends the process of an instance, in the background; its keeper is there until it has.
@@ -131,8 +148,10 @@ package final class Supervisor: Sendable {
             try answer(request, emit: emit)
         }
         self.server.withLock { $0 = server }
-        try MetadataCopies(directory: directory).save(setup.metadata)
+        try setup.saveCopies()
         for keeper in keepers { keeper.start() }
+        for keeper in volumeKeepers { watchProcess(keeper) }
+        Thread.detachNewThread { [self] in watchClusters() }
         Thread.detachNewThread { [self] in noteCreation() }
         Thread.detachNewThread { [self] in watchNodes() }
     }
@@ -141,7 +160,7 @@ package final class Supervisor: Sendable {
     package func stop() {
         isStopping.store(true, ordering: .releasing)
         // First, so that nobody asks for anything any more.
-        Self.each(keepers.filter { $0.role == ControlConfiguration.role }) {
+        Self.each(keepers.filter { [ControlConfiguration.role, EndpointConfiguration.role].contains($0.role) }) {
             $0.stop(timeoutSeconds: Self.storageStopSeconds)
         }
         let instances = keepers.filter { $0.role.hasPrefix("instance") }
@@ -172,9 +191,14 @@ package final class Supervisor: Sendable {
         while !isStopping.load(ordering: .acquiring) {
             do {
                 let waiting = try setup.clusters().filter { $0.state == .creating }
-                for cluster in waiting where instances().contains(where: { $0.cluster == cluster.id && $0.created }) {
+                for cluster in waiting
+                where instances().contains(where: { $0.cluster == cluster.id && $0.part == .writer && $0.created }) {
                     try setup.metadata.setState(.available, cluster: cluster.id)
                     try setup.saveRoles()
+                    for reader in try setup.metadata.instances()
+                    where reader.cluster == cluster.id && reader.id != cluster.writer && reader.isRunning {
+                        try adopt(reader)
+                    }
                 }
             } catch {
                 logger.error("cannot note that a cluster was created", metadata: ["error": "\(error)"])
@@ -205,8 +229,15 @@ package final class Supervisor: Sendable {
             reply.note = "the master key has version \(version) now; all data keys are wrapped under it"
         case .cluster:
             guard let order = request.cluster else { throw Self.unclear }
-            reply.host = try ordering.withLock { _ in try perform(order) }
-        case .adopt, .release: throw Self.unclear
+            if order.action == .failover {
+                reply.instance = try failOver(order)
+            } else {
+                reply.host = try ordering.withLock { _ in try perform(order) }
+            }
+        case .adopt, .release, .watch, .mark, .settle: throw Self.unclear
+        case .endpoints:
+            if let report = request.endpoints { endpointReport.withLock { $0 = report } }
+            reply.topology = try topology()
         case .mount:
             guard var order = request.volume else { throw Self.unclear }
             order.cluster = try clusterID(order.cluster)
@@ -252,7 +283,9 @@ package final class Supervisor: Sendable {
         for keeper in volumeKeepers where keeper.pid != nil {
             let client = AdminClient(path: directory.socket(keeper.role))
             let process = try? client.send(AdminRequest(.status), timeoutSeconds: 2).process
-            if let process, process.instances.contains(where: { $0.cluster == cluster }) { return client }
+            if let process, process.instances.contains(where: { $0.cluster == cluster && $0.part == .writer }) {
+                return client
+            }
         }
         throw RegionError("no running process has the cluster \(cluster)", remedy: "see `borealis status`")
     }
@@ -261,7 +294,19 @@ package final class Supervisor: Sendable {
 extension RegionSetup {
     /// Writes the settings of every process, for its next start.
     func saveRoles() throws {
-        for role in try roles() { try role.save(to: directory.configuration(role.role)) }
-        try MetadataCopies(directory: directory).save(metadata)
+        try writeRoles()
+        try saveCopies()
+    }
+
+    /// Without the copies of the metadata.
+    func writeRoles() throws {
+        try metadata.writing.withLock { _ in
+            for role in try roles() { try role.save(to: directory.configuration(role.role)) }
+        }
+    }
+
+    /// Copies the metadata to the storage processes' directories.
+    func saveCopies() throws {
+        try metadata.writing.withLock { _ in try MetadataCopies(directory: directory).save(metadata) }
     }
 }

@@ -25,6 +25,8 @@ package struct UpOptions: Sendable {
     /// Whether the AWS API is served, and where; nil is the remembered port or the default.
     package var api = true
     package var apiPort: Int?
+    /// Where the control plane keeps what was asked for: nil is the remembered place, or `sqlite`.
+    package var state: String?
     /// Nil: the clusters there are already, or else PostgreSQL.
     package var engine: EngineChoice?
     /// Of the first cluster, and of the MariaDB cluster.
@@ -32,6 +34,8 @@ package struct UpOptions: Sendable {
     package var mariaPort: Int?
     /// `name=value`, or `mariadb:name=value` where more than one engine runs.
     package var settings: [String] = []
+    /// The least number of readers of each cluster that `up` runs; nil is as many as there are.
+    package var readers: Int?
     package var groupBytes: UInt64?
     package var cacheBytes: UInt64?
     package var journalBytes: Int?

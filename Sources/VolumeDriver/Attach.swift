@@ -208,7 +208,7 @@ extension VolumeDriver {
         }
     }
 
-    private func surveyOnce() -> (vdl: LSN, required: [GroupID: LSN], answered: Int) {
+    func surveyOnce() -> (vdl: LSN, required: [GroupID: LSN], answered: Int) {
         var vdl = LSN.zero
         var required: [GroupID: LSN] = [:]
         var answered = 0

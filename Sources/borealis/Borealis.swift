@@ -18,9 +18,8 @@ struct Borealis: ParsableCommand {
             """,
         version: version,
         subcommands: [
-            Up.self, Down.self, Status.self, Fault.self, Volume.self, ProxyRole.self, Env.self, Version.self,
-            StorageRole.self,
-            InstanceRole.self, ControlRole.self,
+            Up.self, Down.self, Status.self, Instance.self, Failover.self, Fault.self, Volume.self, ProxyRole.self,
+            Env.self, AccessKey.self, Version.self, StorageRole.self, ControlRole.self, EndpointRole.self,
         ])
 }
 

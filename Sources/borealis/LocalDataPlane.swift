@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import ControlPlane
+internal import Endpoints
 internal import Engines
 internal import Foundation
 internal import Region
@@ -18,16 +19,48 @@ struct LocalDataPlane: DataPlane {
         return report.clusters.compactMap { cluster in
             guard let engine = EngineKind(rawValue: cluster.engine), let host = cluster.host, let port = cluster.port
             else { return nil }
-            let writer = cluster.writer.map { writer in
-                ObservedCluster.Instance(
-                    id: writer.id, generation: writer.generation ?? 0,
-                    isAvailable: ["available", "waiting"].contains(cluster.status), url: writer.url,
-                    reason: cluster.reason)
-            }
-            return ObservedCluster(
+            var writer = cluster.writer.map { Self.observed($0, .writer) }
+            writer?.isAvailable = ["available", "waiting"].contains(cluster.status)
+            writer?.reason = cluster.reason
+            var observed = ObservedCluster(
                 id: cluster.id, engine: engine, host: host, port: port, masterUsername: cluster.superuser ?? "",
                 instanceIDs: cluster.instances ?? [], writer: writer)
+            observed.endpoints = (cluster.endpoints ?? []).map { endpoint in
+                ObservedCluster.Endpoint(
+                    role: Self.role(of: endpoint), host: endpoint.host, isListening: endpoint.isListening)
+            }
+            observed.readers = cluster.readers.map { Self.observed($0, .reader) }
+            observed.failover = cluster.failover.map {
+                ObservedCluster.Failover(
+                    number: $0.number, from: $0.from, to: $0.to, reason: $0.reason, isPlanned: $0.isPlanned,
+                    isComplete: $0.isComplete)
+            }
+            return observed
         }
+    }
+
+    private static func role(of endpoint: StatusReport.Endpoint) -> ObservedCluster.Endpoint.Role {
+        switch EndpointTopology.Kind(rawValue: endpoint.kind) {
+        case .writer: .writer
+        case .reader: .reader
+        case .customReader, .customWriter, .customAny, nil:
+            .custom(String(endpoint.id.drop { $0 != ":" }.dropFirst()))
+        }
+    }
+
+    private static func observed(
+        _ instance: StatusReport.Instance, _ role: ObservedCluster.Instance.Role
+    ) -> ObservedCluster.Instance {
+        var observed = ObservedCluster.Instance(
+            id: instance.id, generation: instance.generation ?? 0, isAvailable: instance.state == "available",
+            url: instance.url, reason: instance.reason)
+        observed.role = role
+        observed.host = instance.host ?? ""
+        observed.zone = instance.az ?? ""
+        observed.promotionTier = instance.tier ?? 1
+        observed.lagMilliseconds = instance.lagMs
+        observed.phase = instance.state ?? ""
+        return observed
     }
 
     func ensureCluster(_ wish: ClusterWish) async throws -> String {
@@ -49,6 +82,9 @@ struct LocalDataPlane: DataPlane {
         order.isRunning = wish.isRunning
         order.generation = wish.generation
         order.settings = wish.settings
+        order.zone = wish.zone
+        order.tier = wish.promotionTier
+        order.memoryBytes = wish.memoryBytes
         try await perform(order)
     }
 
@@ -60,9 +96,37 @@ struct LocalDataPlane: DataPlane {
         try await perform(order)
     }
 
+    func ensureEndpoint(_ wish: EndpointWish) async throws -> String {
+        var order = ClusterOrder(.ensureEndpoint)
+        let kind: EndpointTopology.Kind =
+            switch wish.kind {
+            case .reader: .customReader
+            case .writer: .customWriter
+            case .any: .customAny
+            }
+        order.endpoint = EndpointOrder(
+            name: wish.id, cluster: wish.cluster, kind: kind, members: wish.members, excluded: wish.excluded)
+        guard let host = try await perform(order).host else {
+            throw RegionError("the answer has no address", remedy: "restart the region with this borealis")
+        }
+        return host
+    }
+
+    func removeEndpoint(_ id: String) async throws {
+        var order = ClusterOrder(.removeEndpoint)
+        order.endpoint = EndpointOrder(name: id, cluster: "", kind: .customAny)
+        try await perform(order)
+    }
+
     func setPassword(_ password: String, of cluster: String) async throws {
         var order = ClusterOrder(.setPassword, cluster: cluster)
         order.password = password
+        try await perform(order)
+    }
+
+    func failover(cluster: String, to target: String?, reason: String) async throws {
+        var order = ClusterOrder(.failover, cluster: cluster, instance: target)
+        order.reason = reason
         try await perform(order)
     }
 

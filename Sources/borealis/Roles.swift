@@ -18,7 +18,7 @@ struct StorageRole: ParsableCommand {
 /// An instance's process: its driver and its engine.
 struct InstanceRole: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "instance", abstract: "Run DB instances as a configuration says.", shouldDisplay: false)
+        commandName: "run", abstract: "Run DB instances as a configuration says.", shouldDisplay: false)
 
     @Option(help: ArgumentHelp("The process's configuration.", valueName: "file")) var config: String
 

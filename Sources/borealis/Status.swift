@@ -35,8 +35,9 @@ struct Status: ParsableCommand {
             })
         for cluster in report.clusters {
             if let reason = cluster.reason { print(Terminal.paint("  \(cluster.id): \(reason)", .yellow)) }
-            if let url = cluster.writer?.url { print("  \(ClientLine.text(for: url))") }
         }
+        for (_, lines) in report.clientLines { for line in lines { print("  \(line)") } }
+        if report.clusters.contains(where: { !$0.readers.isEmpty }) { showInstances(report) }
         print()
         Terminal.table(
             ["NODE", "AZ", "STATE", "SCL", "PID", ""],
@@ -51,6 +52,30 @@ struct Status: ParsableCommand {
                     process.reason ?? "",
                 ]
             })
+    }
+
+    private func showInstances(_ report: StatusReport) {
+        print()
+        var rows: [[String]] = []
+        for cluster in report.clusters {
+            if let writer = cluster.writer { rows.append(Self.row(writer, cluster.id, "writer")) }
+            for reader in cluster.readers { rows.append(Self.row(reader, cluster.id, "reader")) }
+        }
+        Terminal.table(
+            ["INSTANCE", "CLUSTER", "ROLE", "STATE", "AZ", "TIER", "LAG", "ADDRESS", "PID", ""], rows)
+        for cluster in report.clusters {
+            guard let failover = cluster.failover else { continue }
+            let end = failover.isComplete ? failover.milliseconds.map { ", took \($0) ms" } ?? "" : ", under way"
+            print("  \(cluster.id): last failover \(failover.from) to \(failover.to)\(end): \(failover.reason)")
+        }
+    }
+
+    private static func row(_ instance: StatusReport.Instance, _ cluster: String, _ role: String) -> [String] {
+        let lag = instance.lagMs.map { "\($0) ms" } ?? "-"
+        return [
+            instance.id, cluster, role, instance.state ?? "-", instance.az ?? "-", text(instance.tier), lag,
+            instance.host ?? "-", text(instance.pid), instance.reason ?? "",
+        ]
     }
 
     private static func lsn(_ value: UInt64?) -> String { value.map { "\(LSN($0))" } ?? "-" }

@@ -42,6 +42,11 @@ struct Up: ParsableCommand {
     var settings: [String] = []
     @Option(
         help: ArgumentHelp(
+            "At least so many readers for each cluster, 0 to 15. Remembered; `borealis instance` changes them.",
+            valueName: "number"))
+    var readers: Int?
+    @Option(
+        help: ArgumentHelp(
             "Size of a protection group, such as 64M, when the region is made. Default: 10G.", valueName: "bytes"))
     var groupBytes: ByteCount?
     @Option(
@@ -59,6 +64,11 @@ struct Up: ParsableCommand {
             "Where the AWS API listens on 127.0.0.1. Remembered. Default: 4566, or another if that is in use.",
             valueName: "port"))
     var apiPort: Int?
+    @Option(
+        help: ArgumentHelp(
+            "Where the AWS API keeps what was asked for, when the region is made: sqlite, or etcd://host:port[,host:port...][/name]. Default: sqlite.",
+            valueName: "place"))
+    var state: String?
     @Option(
         help: ArgumentHelp(
             "Directory of PostgreSQL 15's programs. Default: $BOREALIS_PG_BIN, Debian's, pg_config's.", valueName: "dir"
@@ -85,11 +95,17 @@ struct Up: ParsableCommand {
                 throw ValidationError("\(name) \(port) is not between 1 and 65535")
             }
         }
+        if let readers, !(0...15).contains(readers) {
+            throw ValidationError("--readers \(readers) is not between 0 and 15")
+        }
         if let groupBytes, !(RegionDefaults.groupBytesMin...RegionDefaults.groupBytes).contains(groupBytes.bytes) {
             throw ValidationError("--group-bytes is not between 1M and 10G")
         }
         if let journalBytes, !(16 << 20...1 << 40).contains(journalBytes.bytes) {
             throw ValidationError("--journal-bytes is not between 16M and 1T")
+        }
+        if let state, state != "sqlite", EtcdAddress(state) == nil {
+            throw ValidationError("--state \(state) is neither sqlite nor etcd://host:port")
         }
         guard Logger.Level(rawValue: logLevel) != nil else {
             throw ValidationError("--log-level \(logLevel) does not exist")
@@ -143,9 +159,9 @@ struct Up: ParsableCommand {
         // Whoever reads through a pipe waits for this line.
         defer { fflush(nil) }
         if json { return try report.printJSON() }
-        for cluster in report.clusters {
-            guard let writer = cluster.writer else { continue }
-            print("cluster \(cluster.id) accepts connections:\n  \(ClientLine.text(for: writer.url))")
+        for (cluster, lines) in report.clientLines {
+            print("cluster \(cluster) accepts connections:")
+            for line in lines { print("  \(line)") }
         }
         if report.clusters.isEmpty { print("the region is up, without a cluster") }
         guard api else { return }
@@ -176,7 +192,7 @@ struct Up: ParsableCommand {
             ("--mariadb-bin", mariaBin.map(DataDirectory.resolve)),
             ("--group-bytes", groupBytes.map { "\($0.bytes)" }), ("--cache-bytes", cacheBytes.map { "\($0.bytes)" }),
             ("--journal-bytes", journalBytes.map { "\($0.bytes)" }), ("--pg-bin", pgBin.map(DataDirectory.resolve)),
-            ("--engine-user", engineUser),
+            ("--engine-user", engineUser), ("--readers", readers.map(String.init)), ("--state", state),
         ]
         for (name, value) in values { if let value { arguments += [name, value] } }
         for setting in settings { arguments += ["--set", setting] }
@@ -190,10 +206,12 @@ struct Up: ParsableCommand {
         options.engine = engine
         options.api = api
         options.apiPort = apiPort
+        options.state = state
         options.port = port
         options.mariaPort = mariaPort
         options.mariaBinaries = mariaBin.map(DataDirectory.resolve)
         options.settings = settings
+        options.readers = readers
         options.groupBytes = groupBytes?.bytes
         options.cacheBytes = cacheBytes?.bytes
         options.journalBytes = journalBytes.map { Int($0.bytes) }

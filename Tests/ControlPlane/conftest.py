@@ -6,7 +6,9 @@ import json
 import os
 import pathlib
 import shutil
+import subprocess
 import tempfile
+import urllib.request
 import uuid
 
 import boto3
@@ -14,7 +16,7 @@ import botocore.config
 import botocore.exceptions
 import pytest
 
-from harness.region import Region, free_port, until
+from harness.region import ROOT, Region, free_port, until
 
 PASSWORD = "Aw:kward#pass%1+&='"
 FAST = {"Delay": 1, "MaxAttempts": 90}
@@ -81,25 +83,69 @@ class API:
     def wait_crashed(self, step):
         """Until it has ended there and answers again."""
         until(f"the control plane has ended at {step}", lambda: not self.crash_file.exists(), 60)
+        self.wait_answers()
 
+    def wait_answers(self):
+        """Until the control plane answers."""
         def answers():
-            with contextlib.suppress(botocore.exceptions.EndpointConnectionError):
+            with contextlib.suppress(botocore.exceptions.EndpointConnectionError, botocore.exceptions.ConnectionClosedError):
                 return self.rds.describe_account_attributes()
         until("the control plane is back", answers, 60)
 
 
-@pytest.fixture(scope="session")
-def api():
+@contextlib.contextmanager
+def running(*arguments):
+    """A region with a control plane that tests can end between two steps."""
     base = pathlib.Path(tempfile.mkdtemp(prefix="bt-", dir=os.environ.get("BOREALIS_TEST_DIR", "/tmp")))
     base.chmod(0o711)
-    region = Region(base / "r", arguments=["--api-port", free_port(), "--group-bytes", "64M"])
+    region = Region(base / "r", arguments=["--api-port", free_port(), "--group-bytes", "64M", *arguments])
     crash_file = base / "crash"
-    region.up(environment={"BOREALIS_CONTROL_CRASH": str(crash_file)})
-    api = API(region, crash_file)
-    api.wait("db_instance_available", DBInstanceIdentifier="demo-1")
-    yield api
-    region.destroy()
-    shutil.rmtree(base, ignore_errors=True)
+    try:
+        region.up(environment={"BOREALIS_CONTROL_CRASH": str(crash_file)})
+        yield API(region, crash_file)
+    finally:
+        region.destroy()
+        shutil.rmtree(base, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def api():
+    with running() as api:
+        api.wait("db_instance_available", DBInstanceIdentifier="demo-1")
+        yield api
+
+
+@pytest.fixture(scope="session")
+def etcd():
+    """The address of an etcd of the tests' own: Debian's, or the one that scripts/setup has unpacked."""
+    unpacked = ROOT / "out/etcd/usr/bin/etcd"
+    program = str(unpacked) if unpacked.exists() else shutil.which("etcd")
+    assert program, "there is no etcd: run scripts/setup"
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="bt-etcd-", dir=os.environ.get("BOREALIS_TEST_DIR", "/tmp")))
+    client, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
+    line = [
+        program, "--name", "t", "--data-dir", str(directory / "data"), "--listen-client-urls", client,
+        "--advertise-client-urls", client, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
+        "--initial-cluster", f"t={peer}", "--log-level", "warn"]
+    with open(directory / "log", "wb") as log:
+        process = subprocess.Popen(line, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    try:
+        def healthy():
+            assert process.poll() is None, (directory / "log").read_text()[-2000:]
+            with contextlib.suppress(OSError):
+                return urllib.request.urlopen(f"{client}/health", timeout=5).status == 200
+        until("etcd is healthy", healthy, 60)
+        yield "etcd://" + client.removeprefix("http://")
+    finally:
+        process.terminate()
+        process.wait(30)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def etcd_api(etcd):
+    with running("--no-demo", "--state", f"{etcd}/one") as api:
+        yield api
 
 
 @pytest.fixture(scope="session")

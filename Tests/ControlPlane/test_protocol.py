@@ -72,6 +72,27 @@ def test_the_keys_are_private_and_stay(api):
     assert f"export AWS_SECRET_ACCESS_KEY={api.environment['AWS_SECRET_ACCESS_KEY']}\n" in text
 
 
+def test_several_keys(api):
+    made = json.loads(api.region.command("access-key", "create", "ci", "--json").stdout)
+    other = api.client(
+        "sts", ONCE, aws_access_key_id=made["accessKeyId"], aws_secret_access_key=made["secretAccessKey"])
+    assert other.get_caller_identity()["Arn"] == "arn:aws:iam::123456789012:user/ci"
+    assert api.client("sts").get_caller_identity()["Arn"].endswith(":root")
+    listed = json.loads(api.region.command("access-key", "--json").stdout)
+    assert [key["user"] for key in listed] == ["root", "ci"] and "secretAccessKey" not in listed[1]
+    # A key's secret is good for that key alone.
+    mixed = api.client("sts", ONCE, aws_access_key_id=made["accessKeyId"])
+    with pytest.raises(ClientError) as error:
+        mixed.get_caller_identity()
+    assert code(error) == ("SignatureDoesNotMatch", 403)
+    api.region.command("access-key", "delete", made["accessKeyId"])
+    with pytest.raises(ClientError) as error:
+        other.get_caller_identity()
+    assert code(error) == ("InvalidClientTokenId", 403)
+    result = api.region.command("access-key", "delete", listed[0]["accessKeyId"], check=False)
+    assert result.returncode != 0 and "stays" in result.stderr
+
+
 def test_the_aws_cli(api):
     line = [
         str(pathlib.Path(sys.executable).parent / "aws"), "--endpoint-url", api.environment["AWS_ENDPOINT_URL"], "--output",

@@ -3,6 +3,8 @@
 
 import pytest
 from botocore.exceptions import ClientError
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 
 
 def refused(call, expected, **arguments):
@@ -121,6 +123,36 @@ def test_event_subscriptions(api):
     refused(rds.describe_event_subscriptions, "SubscriptionNotFound", SubscriptionName=name)
 
 
+def test_sources_of_a_subscription(api):
+    rds, name = api.rds, api.name("sub")
+    rds.create_event_subscription(
+        SubscriptionName=name, SnsTopicArn="arn:aws:sns:us-east-1:123456789012:t", SourceType="db-cluster")
+    refused(
+        rds.add_source_identifier_to_subscription, "SourceNotFound", SubscriptionName=name, SourceIdentifier="nobody")
+    added = rds.add_source_identifier_to_subscription(SubscriptionName=name, SourceIdentifier="demo")
+    assert added["EventSubscription"]["SourceIdsList"] == ["demo"]
+    removed = rds.remove_source_identifier_from_subscription(SubscriptionName=name, SourceIdentifier="demo")
+    assert removed["EventSubscription"].get("SourceIdsList", []) == []
+    refused(
+        rds.remove_source_identifier_from_subscription, "SourceNotFound", SubscriptionName=name,
+        SourceIdentifier="demo")
+    rds.delete_event_subscription(SubscriptionName=name)
+
+
+def test_certificates(api):
+    found = api.rds.describe_certificates()
+    pem = (api.region.directory / "tls/authority.pem").read_bytes()
+    authority = x509.load_pem_x509_certificate(pem)
+    assert {c["Thumbprint"] for c in found["Certificates"]} == {authority.fingerprint(hashes.SHA1()).hex()}
+    first = found["Certificates"][0]
+    assert first["CertificateType"] == "CA" and first["ValidTill"] == authority.not_valid_after_utc
+    used = api.instance("demo-1")["CACertificateIdentifier"]
+    assert used == found["DefaultCertificateForNewLaunches"]
+    assert [c["CertificateIdentifier"] for c in api.rds.describe_certificates(
+        CertificateIdentifier=used)["Certificates"]] == [used]
+    refused(api.rds.describe_certificates, "CertificateNotFound", CertificateIdentifier="nobody")
+
+
 def test_event_categories(api):
     found = api.rds.describe_event_categories(SourceType="db-cluster")["EventCategoriesMapList"]
     assert "failover" in found[0]["EventCategories"]
@@ -165,7 +197,6 @@ def test_clusters_that_cannot_be(api, changes, expected):
         ({"DBInstanceIdentifier": "demo-1"}, "DBInstanceAlreadyExists"),
         ({"Engine": "aurora-mysql"}, "InvalidParameterCombination"),
         ({"MasterUsername": "x"}, "InvalidParameterCombination"),
-        ({}, "NotImplemented"),
     ])
 def test_instances_that_cannot_be(api, changes, expected):
     arguments = {

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Foundation
+internal import NIOCore
+internal import NIOHTTP1
+internal import NIOPosix
+
+/// The few calls of etcd's v3 API that the desired state takes, through etcd's JSON gateway
+/// (etcd.io/docs/v3.4/dev-guide/api_grpc_gateway).
+///
+/// A call is one HTTP request on a connection of its own. Servers are tried in turn; a call that may be repeated with the
+/// same effect is all that is made here.
+struct EtcdClient: Sendable {
+    private static let timeout = TimeAmount.seconds(5)
+    /// Longer answers are refused. A page of documents is far below.
+    private static let answerBytesMax = 64 << 20
+
+    let servers: [EtcdAddress.Server]
+
+    // MARK: - Calls
+
+    struct Pair: Sendable {
+        var key: String
+        var value: Data
+        var modRevision: Int64
+    }
+
+    enum Change: Sendable {
+        /// - lease: the key goes when that ends; 0 is none
+        case put(String, Data, lease: Int64 = 0)
+        case remove(String)
+        case removeAll(prefix: String)
+    }
+
+    enum Condition: Sendable {
+        case absent(String)
+        case revision(String, Int64)
+        case value(String, Data)
+    }
+
+    /// Carries out all of the changes if all of the conditions hold, else none.
+    ///
+    /// - Returns: the revision of the changes; nil when a condition did not hold
+    func commit(if conditions: [Condition], _ changes: [Change]) async throws -> Int64? {
+        let answer: TxnAnswer = try await call(
+            "kv/txn", TxnRequest(compare: conditions.map(Compare.init), success: changes.map(Op.init)))
+        return answer.succeeded == true ? answer.header.number : nil
+    }
+
+    func get(_ key: String) async throws -> Pair? {
+        let answer: RangeAnswer = try await call("kv/range", RangeRequest(key: Self.encode(key)))
+        return try answer.kvs?.first.map(Self.pair)
+    }
+
+    /// Every key with the prefix, all of the same moment, in order.
+    func all(prefix: String) async throws -> [Pair] {
+        var found: [Pair] = []
+        var (start, revision) = (prefix, Int64?.none)
+        while true {
+            let answer: RangeAnswer = try await call(
+                "kv/range",
+                RangeRequest(
+                    key: Self.encode(start), rangeEnd: Self.end(of: prefix), limit: "500",
+                    revision: revision.map(String.init)))
+            revision = revision ?? answer.header.number
+            let pairs = try (answer.kvs ?? []).map(Self.pair)
+            found += pairs
+            guard answer.more == true, let last = pairs.last else { return found }
+            start = last.key + "\0"
+        }
+    }
+
+    func grantLease(seconds: Int) async throws -> Int64 {
+        let answer: Lease = try await call("lease/grant", Lease(seconds: "\(seconds)"))
+        guard let id = answer.id.flatMap({ Int64($0) }) else { throw Self.unclear("lease/grant") }
+        return id
+    }
+
+    /// Whether the lease goes on; false when it has ended.
+    func renewLease(_ id: Int64) async throws -> Bool {
+        struct Answer: Decodable { var result: Lease }
+        let answer: Answer = try await call("lease/keepalive", Lease(id: "\(id)"))
+        return (answer.result.seconds.flatMap { Int($0) } ?? 0) > 0
+    }
+
+    func revokeLease(_ id: Int64) async throws {
+        struct Answer: Decodable {}
+        let _: Answer = try await call("lease/revoke", Lease(id: "\(id)"))
+    }
+
+    private struct Lease: Codable {
+        var id: String?
+        var seconds: String?
+
+        enum CodingKeys: String, CodingKey {
+            case id = "ID"
+            case seconds = "TTL"
+        }
+    }
+
+    // MARK: - The gateway's JSON: 64-bit numbers are texts, keys and values base64
+
+    private struct RangeRequest: Encodable {
+        var key: String
+        var rangeEnd: String?
+        var limit: String?
+        var revision: String?
+    }
+
+    private struct Header: Decodable {
+        var revision: String
+        var number: Int64 { Int64(revision) ?? 0 }
+    }
+
+    private struct KeyValue: Decodable {
+        var key: String
+        var value: String?
+        var modRevision: String
+
+        /// As etcd writes them; it reads either form.
+        enum CodingKeys: String, CodingKey {
+            case key, value
+            case modRevision = "mod_revision"
+        }
+    }
+
+    private struct RangeAnswer: Decodable {
+        var header: Header
+        var kvs: [KeyValue]?
+        var more: Bool?
+    }
+
+    private struct TxnRequest: Encodable {
+        var compare: [Compare]
+        var success: [Op]
+    }
+
+    private struct TxnAnswer: Decodable {
+        var header: Header
+        var succeeded: Bool?
+    }
+
+    private struct Compare: Encodable {
+        var key: String
+        var target: String
+        var result = "EQUAL"
+        var createRevision: String?
+        var modRevision: String?
+        var value: String?
+
+        init(_ condition: Condition) {
+            switch condition {
+            case .absent(let name):
+                (key, target, createRevision) = (EtcdClient.encode(name), "CREATE", "0")
+            case .revision(let name, let number):
+                (key, target, modRevision) = (EtcdClient.encode(name), "MOD", "\(number)")
+            case .value(let name, let data):
+                (key, target, value) = (EtcdClient.encode(name), "VALUE", data.base64EncodedString())
+            }
+        }
+    }
+
+    private struct Op: Encodable {
+        struct Put: Encodable {
+            var key: String
+            var value: String
+            var lease: String
+        }
+        struct Delete: Encodable {
+            var key: String
+            var rangeEnd: String?
+        }
+        var requestPut: Put?
+        var requestDeleteRange: Delete?
+
+        init(_ change: Change) {
+            switch change {
+            case .put(let key, let value, let lease):
+                requestPut = Put(
+                    key: EtcdClient.encode(key), value: value.base64EncodedString(), lease: "\(lease)")
+            case .remove(let key): requestDeleteRange = Delete(key: EtcdClient.encode(key))
+            case .removeAll(let prefix):
+                requestDeleteRange = Delete(key: EtcdClient.encode(prefix), rangeEnd: EtcdClient.end(of: prefix))
+            }
+        }
+    }
+
+    private static func encode(_ text: String) -> String { Data(text.utf8).base64EncodedString() }
+
+    /// The first key behind all those with the prefix.
+    private static func end(of prefix: String) -> String {
+        var bytes = Array(prefix.utf8)
+        bytes[bytes.count - 1] += 1
+        return Data(bytes).base64EncodedString()
+    }
+
+    private static func pair(_ found: KeyValue) throws -> Pair {
+        guard let key = Data(base64Encoded: found.key), let value = Data(base64Encoded: found.value ?? ""),
+            let revision = Int64(found.modRevision)
+        else { throw unclear("kv/range") }
+        return Pair(key: String(decoding: key, as: UTF8.self), value: value, modRevision: revision)
+    }
+
+    private static func unclear(_ call: String) -> ControlError {
+        ControlError("etcd's answer to \(call) is not understood", remedy: "use etcd 3.4 or a later 3.x")
+    }
+
+    // MARK: - HTTP
+
+    private func call<Answer: Decodable>(_ path: String, _ request: some Encodable) async throws -> Answer {
+        let body = try JSONEncoder().encode(request)
+        var last: any Error = ControlError("no etcd server is named", remedy: "write etcd://host:port")
+        for server in servers {
+            let answer: (status: Int, body: Data)
+            do { answer = try await Self.post("/v3/\(path)", body, to: server) } catch {
+                last = ControlError(
+                    "etcd at \(server.host):\(server.port) does not answer: \(error)", remedy: "start it")
+                continue
+            }
+            guard answer.status == 200 else {
+                let text = String(decoding: answer.body.prefix(300), as: UTF8.self)
+                // Another member of the cluster may have a leader.
+                last = ControlError(
+                    "etcd refuses \(path): \(answer.status) \(text)", remedy: "see etcd's log; its alarms and quota")
+                continue
+            }
+            guard let value = try? JSONDecoder().decode(Answer.self, from: answer.body) else {
+                throw Self.unclear(path)
+            }
+            return value
+        }
+        throw last
+    }
+
+    private static func post(
+        _ path: String, _ body: Data, to server: EtcdAddress.Server
+    ) async throws -> (status: Int, body: Data) {
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        let done = loop.makePromise(of: NIOHTTPClientResponseFull.self)
+        let late = loop.scheduleTask(in: timeout) { done.fail(ChannelError.connectTimeout(timeout)) }
+        let connecting = ClientBootstrap(group: loop)
+            .connectTimeout(timeout)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let pipeline = channel.pipeline.syncOperations
+                    try pipeline.addHTTPClientHandlers()
+                    try pipeline.addHandler(NIOHTTPClientResponseAggregator(maxContentLength: answerBytesMax))
+                    try pipeline.addHandler(AnswerHandler(done: done))
+                }
+            }
+            .connect(host: server.host, port: server.port)
+        connecting.whenFailure { done.fail($0) }
+        connecting.whenSuccess { channel in
+            var head = HTTPRequestHead(version: .http1_1, method: .POST, uri: path)
+            head.headers = [
+                "host": "\(server.host):\(server.port)", "content-type": "application/json",
+                "content-length": "\(body.count)", "connection": "close",
+            ]
+            channel.write(HTTPClientRequestPart.head(head), promise: nil)
+            channel.write(HTTPClientRequestPart.body(.byteBuffer(ByteBuffer(bytes: body))), promise: nil)
+            channel.writeAndFlush(HTTPClientRequestPart.end(nil), promise: nil)
+            done.futureResult.whenComplete { _ in channel.close(promise: nil) }
+        }
+        let answer = try await done.futureResult.get()
+        late.cancel()
+        return (Int(answer.head.status.code), answer.body.map { Data($0.readableBytesView) } ?? Data())
+    }
+
+    private final class AnswerHandler: ChannelInboundHandler {
+        typealias InboundIn = NIOHTTPClientResponseFull
+        private let done: EventLoopPromise<NIOHTTPClientResponseFull>
+
+        init(done: EventLoopPromise<NIOHTTPClientResponseFull>) { self.done = done }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) { done.succeed(unwrapInboundIn(data)) }
+        func errorCaught(context: ChannelHandlerContext, error: any Error) { done.fail(error) }
+        func channelInactive(context: ChannelHandlerContext) { done.fail(ChannelError.eof) }
+    }
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import AWSProtocol
+
+/// Failovers: those that somebody asks for, and those that the data plane does by itself.
+///
+/// The data plane numbers a cluster's failovers. A number that is higher than the one that was noted is one that has
+/// begun; whether it was asked for makes no difference from there on.
+extension Reconciler {
+    /// A failover that does not begin for this long has failed.
+    private static let beginSecondsMax: Int64 = 60
+
+    /// Takes over what the data plane decides by itself: who the writer is, and where everything is reached.
+    func follow(_ found: ObservedCluster) async throws {
+        guard let cluster = keeper.state.clusters.values.first(where: { $0.planeID == found.id }) else { return }
+        let account = account
+        try await keeper.update { state in
+            guard var record = state.clusters[cluster.id] else { return }
+            if !record.host.isEmpty, let host = found.endpoint(.writer)?.host { record.host = host }
+            if !record.host.isEmpty, let host = found.endpoint(.reader)?.host { record.readerHost = host }
+            record.writer = found.writerID ?? record.writer
+            state.clusters[cluster.id] = record
+            state.note(found.failover, of: record, account)
+            for instance in found.instances {
+                guard let known = state.instances.values.first(where: { $0.planeID == instance.id }) else { continue }
+                state.instances[known.id]?.host = instance.host.isEmpty ? nil : instance.host
+                if let zone = account.zone(instance.zone) { state.instances[known.id]?.zone = zone }
+            }
+        }
+    }
+
+    /// Hands a failover that was asked for to the data plane, once.
+    func failOver(_ cluster: ClusterRecord, _ found: ObservedCluster?) async throws {
+        guard let wish = cluster.failoverWish, let found else { return }
+        // From the moment that its number is seen, `follow` does the rest.
+        guard (found.failover?.number ?? 0) <= wish.after else { return }
+        do {
+            try await plane.failover(cluster: cluster.planeID, to: wish.target, reason: "requested")
+            crash.pass("failover-asked")
+        } catch {
+            guard Timestamp.now.seconds - wish.asked.seconds > Self.beginSecondsMax else { throw error }
+            try await settle(cluster, .available, .failoverFailed) { $0.failoverWish = nil }
+        }
+    }
+}
+
+extension DesiredState {
+    /// Notes how far the newest failover is, with the events of what is new.
+    fileprivate mutating func note(
+        _ failover: ObservedCluster.Failover?, of cluster: ClusterRecord, _ account: Account
+    ) {
+        guard let failover, var record = clusters[cluster.id] else { return }
+        let target = instances.values.first { $0.planeID == failover.to }
+        let name = target?.id ?? failover.to
+        if failover.number > record.failover?.number ?? 0 {
+            record.failover = ClusterRecord.FailoverNote(number: failover.number, isComplete: false)
+            let old = instances.values.first { $0.planeID == failover.from }
+            note(
+                .failoverStarted(to: name, crossesZones: old?.zone != target?.zone), cluster: record, account: account,
+                now: .now)
+            if record.status == .available { record.status = .failingOver }
+        }
+        if failover.isComplete, record.failover?.isComplete == false {
+            record.failover?.isComplete = true
+            record.failoverWish = nil
+            note(
+                failover.from == failover.to ? .promotedAgain(name) : .failoverCompleted(to: name), cluster: record,
+                account: account, now: .now)
+            if record.status == .failingOver { record.status = .available }
+        }
+        clusters[cluster.id] = record
+    }
+}

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The control plane ends between two steps, with each place that its state can be in: the outcome is the same."""
+
+import pytest
+
+from conftest import PASSWORD
+from harness.region import kill, until
+from test_clusters import ask
+
+
+@pytest.fixture(scope="module", params=["sqlite", "etcd"])
+def kept(request):
+    """A region whose control plane keeps its state in the store."""
+    return request.getfixturevalue("api" if request.param == "sqlite" else "etcd_api")
+
+
+@pytest.fixture(scope="module")
+def shop(kept):
+    return kept.create(DatabaseName="shop")
+
+
+@pytest.mark.parametrize("step", ["cluster-known", "instance-wanted", "database-made", "instance-available"])
+def test_a_crash_while_creating(kept, step):
+    kept.crash_at(step)
+    name = kept.name()
+    crashed = kept.create(cluster=name, wait=False, DatabaseName="shop")
+    kept.wait_crashed(step)
+    kept.wait("db_instance_available", DBInstanceIdentifier=f"{crashed}-1")
+    assert ask(kept, name, "SELECT 1") == 1
+    messages = kept.messages(name, "db-cluster") + kept.messages(f"{name}-1", "db-instance")
+    assert sorted(messages) == ["DB cluster created.", "DB instance created."]
+    if step == "instance-available":
+        kept.crash_at("instance-removed")
+        kept.rds.delete_db_instance(DBInstanceIdentifier=f"{name}-1")
+        kept.wait_crashed("instance-removed")
+        kept.crash_at("cluster-removed")
+        kept.rds.delete_db_cluster(DBClusterIdentifier=name, SkipFinalSnapshot=True)
+        kept.wait_crashed("cluster-removed")
+        kept.wait("db_cluster_deleted", DBClusterIdentifier=name)
+    else:
+        kept.delete(name)
+    assert name not in [cluster["id"] for cluster in kept.region.status()["clusters"]]
+
+
+def test_a_crash_while_the_password_changes(kept, shop):
+    for step, password in [("password-set", "Crash-proof#1"), ("password-noted", PASSWORD)]:
+        kept.crash_at(step)
+        kept.rds.modify_db_cluster(DBClusterIdentifier=shop, MasterUserPassword=password, ApplyImmediately=True)
+        kept.wait_crashed(step)
+        kept.wait("db_cluster_available", DBClusterIdentifier=shop)
+        assert ask(kept, shop, "SELECT 1", password=password) == 1
+
+
+def test_a_crash_while_an_endpoint_changes(kept, shop):
+    name = kept.name("ep")
+
+    def status():
+        found = kept.rds.describe_db_cluster_endpoints(
+            DBClusterIdentifier=shop, Filters=[{"Name": "db-cluster-endpoint-id", "Values": [name]}])
+        return [e["Status"] for e in found["DBClusterEndpoints"]]
+
+    kept.crash_at("endpoint-known")
+    kept.rds.create_db_cluster_endpoint(
+        DBClusterIdentifier=shop, DBClusterEndpointIdentifier=name, EndpointType="ANY")
+    kept.wait_crashed("endpoint-known")
+    until("it is available", lambda: status() == ["available"], 60)
+    kept.crash_at("endpoint-removed")
+    kept.rds.delete_db_cluster_endpoint(DBClusterEndpointIdentifier=name)
+    kept.wait_crashed("endpoint-removed")
+    until("it is gone", lambda: status() == [], 60)
+
+
+def test_killed_while_idle(kept, shop):
+    before = kept.cluster(shop)
+    old = kept.region.process("control")
+    kill(old)
+    until("another one answers", lambda: kept.region.process("control") not in (None, old), 60)
+    kept.wait_answers()
+    assert kept.cluster(shop) == before
