@@ -400,6 +400,7 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
             error.severity = "FATAL"
             error.detail = "The transaction, or state of this session, was lost with its database connection."
             reject(error)
+        case .cut: close()
         case .answered, .unnoticed:
             if isWelcoming {
                 isWaiting = true

@@ -60,6 +60,9 @@ package final class BackendSession {
     /// Nothing is owed and no message is half received.
     package var isQuiet: Bool { queue.isEmpty && carry.isEmpty }
 
+    /// The client has been sent the beginning of a message.
+    var isMidMessage: Bool { carry.bodyRemaining > 0 && !carry.bodySwallowed }
+
     /// An error or COPY has the server waiting for something only the client can send.
     package var isMidBatch: Bool { skipsUntilSync || copyIn }
 

@@ -163,6 +163,7 @@ def maria_peers(maria):
     text = own.replace("name: test", f"name: second\nproxy_id: 1\npeers: {{0: {{host: 127.0.0.1, port: {maria.port}}}}}")
     text = text.replace(f"port: {maria.port}}}\n      - {{name: ro", f"port: {port}}}\n      - {{name: ro")
     text = text.replace(f"port: {maria.reader_port}", f"port: {free_port()}")
+    text = text.replace(f"port: {maria.split_port}", f"port: {free_port()}")
     text = text.replace(f"port: {maria.metrics_port}", f"port: {free_port()}")
     config = maria.directory / "second.yaml"
     config.write_text(text)

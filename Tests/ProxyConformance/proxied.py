@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the clusters of both engines have in common: a directory, servers, and a proxy over them."""
-import os, pathlib, socket, subprocess, time
+import os, pathlib, socket, subprocess, time, urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BOREALIS = os.environ.get("BOREALIS", str(ROOT / ".build/release/borealis"))
@@ -33,7 +33,7 @@ class Proxied:
     def prepare(self, directory, tls=False):
         self.directory = directory
         os.chmod(directory, 0o777)
-        self.port, self.reader_port, self.metrics_port = free_port(), free_port(), free_port()
+        self.port, self.reader_port, self.split_port, self.metrics_port = (free_port() for _ in range(4))
         self.certificate, self.proxy, self.servers = "", None, []
         if tls:
             subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days",
@@ -57,6 +57,7 @@ groups:
     listeners:
       - {{name: rw, port: {self.port}{self.certificate}}}
       - {{name: ro, port: {self.reader_port}, role: READ_ONLY}}
+      - {{name: split, port: {self.split_port}, read_write_split: true}}
     users:
 {users}
 {more}
@@ -93,6 +94,10 @@ groups:
         if self.proxy:
             self.proxy.terminate()
             self.proxy.wait(10)
+
+    def metric(self, name):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=10) as answer:
+            return next(float(line.split()[-1]) for line in answer.read().decode().splitlines() if line.startswith(name + "{"))
 
     def no_pins(self):
         """A pin ends when the audit after the client's answer is done: a moment later, on another loop."""
