@@ -35,6 +35,7 @@ let package = Package(
         .executable(name: "borealis", targets: ["borealis"]),
         .executable(name: "simulate", targets: ["simulate"]),
         .executable(name: "codecprobe", targets: ["codecprobe"]),
+        .executable(name: "fuzz", targets: ["fuzz"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
@@ -121,6 +122,10 @@ let package = Package(
         // The codecs as a filter: tests hold them against botocore's.
         .executableTarget(name: "codecprobe", dependencies: ["AWSProtocol"], swiftSettings: house),
         .executableTarget(name: "simulate", dependencies: ["SimulationKit", arguments], swiftSettings: house),
+        .target(
+            name: "FuzzKit", dependencies: ["ProxyCore", "PostgresWire", "MySQLWire", "SimulationKit", nioCore],
+            swiftSettings: house),
+        .executableTarget(name: "fuzz", dependencies: ["FuzzKit", arguments], swiftSettings: house),
         // Tests.
         .testTarget(name: "LogWireTests", dependencies: ["LogWire", "VolumeModel", "CBorealis", nioCore]),
         .testTarget(name: "AWSProtocolTests", dependencies: ["AWSProtocol", crypto]),
@@ -130,7 +135,8 @@ let package = Package(
         .testTarget(name: "QuorumCoreTests", dependencies: ["QuorumCore", "SegmentCore", "VolumeModel"]),
         .testTarget(name: "PostgresWireTests", dependencies: ["PostgresWire", nioCore]),
         .testTarget(name: "MySQLWireTests", dependencies: ["MySQLWire", crypto, nioCore]),
-        .testTarget(name: "ProxyCoreTests", dependencies: ["ProxyCore", "PostgresWire", "MySQLWire", nioCore]),
+        .testTarget(
+            name: "ProxyCoreTests", dependencies: ["ProxyCore", "PostgresWire", "MySQLWire", "FuzzKit", nioCore]),
         .testTarget(name: "SimulationKitTests", dependencies: ["SimulationKit"]),
         .testTarget(name: "RegionTests", dependencies: ["Engines"]),
         .testTarget(

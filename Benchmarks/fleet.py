@@ -39,6 +39,34 @@ class Fleet:
         """Creates the servers, runs the parts and adds what they measured to `results`."""
         raise NotImplementedError
 
+    def settings(self):
+        """What all servers are started with."""
+        raise NotImplementedError
+
+    def description(self):
+        """How much data they hold, in words."""
+        raise NotImplementedError
+
+    def create(self):
+        """All servers, with the same tables. Copies take the files of stock; a region loads its own. Returns load times."""
+        seconds, settings = {}, self.settings()
+        stock = self.servers["stock"]
+        say(f"creating stock, {self.description()}")
+        stock.create(settings)
+        seconds["stock"] = self.workload.prepare(stock)
+        stock.stop()
+        for name, server in self.servers.items():
+            if name == "stock":
+                continue
+            say(f"creating {name}")
+            server.create(settings)
+            if not server.is_copy:
+                seconds[name] = self.workload.prepare(server)
+        stock.start(settings)
+        for server in self.servers.values():
+            self.workload.adopt(server)
+        return seconds
+
     def digests(self, servers):
         return {server.name: self.workload.digest(server) for server in {one.name: one for one in servers}.values()}
 

@@ -8,7 +8,6 @@ import parts
 from borealis import BorealisServer
 from fleet import Fleet, count
 from mariadb_stock import StockMaria
-from progress import say
 from sysbench import Sysbench
 from systems import System
 
@@ -84,22 +83,5 @@ class MariaFleet(Fleet):
             results["crash"] = parts.crash(self.only(self.crash), self.workload, self.options)
         results["digests"] = self.digests(self.servers.values())
 
-    def create(self):
-        """All servers, with the same tables. Copies take the files of stock; a region loads its own. Returns load times."""
-        seconds, settings = {}, self.settings()
-        stock = self.servers["stock"]
-        say(f"creating stock, {self.options.tables} tables of {self.options.rows} rows, twice")
-        stock.create(settings)
-        seconds["stock"] = self.workload.prepare(stock)
-        stock.stop()
-        for name, server in self.servers.items():
-            if name == "stock":
-                continue
-            say(f"creating {name}")
-            server.create(settings)
-            if not server.is_copy:
-                seconds[name] = self.workload.prepare(server)
-        stock.start(settings)
-        for server in self.servers.values():
-            self.workload.adopt(server)
-        return seconds
+    def description(self):
+        return f"{self.options.tables} tables of {self.options.rows} rows, twice"

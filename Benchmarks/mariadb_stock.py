@@ -11,11 +11,11 @@ from pathlib import Path
 
 import libmaria
 from progress import BrokenRun
+from stock import START_SECONDS_MAX, ServerProcess, as_account
 from systems import QueryError, Server
 
 ACCOUNT = "mysql"  # what servers run under when we are root
 USER, PASSWORD = "bench", "bench"
-START_SECONDS_MAX = 120
 
 
 def _program(name):
@@ -27,16 +27,12 @@ def _program(name):
     return found
 
 
-def _as_account():
-    return {"user": ACCOUNT, "group": ACCOUNT, "extra_groups": []} if os.getuid() == 0 else {}
-
-
-class Mariadbd:
+class Mariadbd(ServerProcess):
     """One server on one data directory."""
 
     def __init__(self, directory, port, fixed):
         self.directory, self.port, self.fixed = Path(directory), port, fixed
-        self.settings, self.process = {}, None
+        self.settings = {}
 
     @property
     def data(self):
@@ -55,7 +51,7 @@ class Mariadbd:
             f"GRANT ALL PRIVILEGES ON *.* TO '{USER}'@'%';\n")
         done = subprocess.run(
             [_program("mariadb-install-db"), "--no-defaults", f"--datadir={self.data}", "--skip-name-resolve", "--skip-test-db",
-             f"--extra-file={accounts}"], capture_output=True, text=True, cwd="/", timeout=300, **_as_account())
+             f"--extra-file={accounts}"], capture_output=True, text=True, cwd="/", timeout=300, **as_account(ACCOUNT))
         if done.returncode != 0:
             raise BrokenRun(f"mariadb-install-db failed: {(done.stderr or done.stdout).strip()[-300:]}")
 
@@ -80,7 +76,7 @@ class Mariadbd:
         with open(self.directory / "error.log", "ab") as log:
             self.process = subprocess.Popen(
                 [_program("mariadbd"), "--no-defaults", *words], stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd="/",
-                start_new_session=True, **_as_account())
+                start_new_session=True, **as_account(ACCOUNT))
 
     def wait_until_ready(self):
         deadline = time.monotonic() + START_SECONDS_MAX
@@ -93,16 +89,7 @@ class Mariadbd:
             time.sleep(0.01)
 
     def stop(self):
-        if self.process is None:
-            return
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(120)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        self.process = None
+        self.end(signal.SIGTERM)
 
     def crash(self):
         """SIGKILL, then what an ideal supervisor does: starts it again at once."""

@@ -75,7 +75,7 @@ class PostgresFleet(Fleet):
         level = {"sync-write": "remote_write", "sync-on": "on"}.get(name)
         return System(name, self.labels[name], server, {"synchronous_commit": level} if level else {})
 
-    def settings(self, larger):
+    def settings(self, larger=False):
         """The same for all. Part one keeps every checkpoint outside the slices; part two has one every 30 seconds."""
         data = self.options.scale * SCALE_BYTES
         buffers = max(16, math.ceil((data / 4 if larger else data * 1.2) / 1e6))
@@ -105,25 +105,8 @@ class PostgresFleet(Fleet):
             results["attach"] = parts.attach(sized, argparse.Namespace(**vars(options), scale_of=scales))
             results["digests"] |= self.digests(server for server, _ in sized if server.name in workload.committed)
 
-    def create(self):
-        """All servers, with the same tables. Copies take the files of stock; a region loads its own. Returns load times."""
-        seconds, settings = {}, self.settings(larger=False)
-        stock = self.servers["stock"]
-        say(f"creating stock, scale {self.options.scale}")
-        stock.create(settings)
-        seconds["stock"] = self.workload.prepare(stock)
-        stock.stop()
-        for name, server in self.servers.items():
-            if name == "stock":
-                continue
-            say(f"creating {name}")
-            server.create(settings)
-            if not server.is_copy:
-                seconds[name] = self.workload.prepare(server)
-        stock.start(settings)
-        for server in self.servers.values():
-            self.workload.adopt(server)
-        return seconds
+    def description(self):
+        return f"scale {self.options.scale}"
 
     def restart(self, larger):
         for server in self.servers.values():

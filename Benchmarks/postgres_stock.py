@@ -12,10 +12,10 @@ from pathlib import Path
 import libpq
 import processes
 from progress import BrokenRun
+from stock import START_SECONDS_MAX, ServerProcess, as_account
 from systems import QueryError, Server
 
 ACCOUNT = "postgres"  # what servers run under when we are root: PostgreSQL refuses root
-START_SECONDS_MAX = 120
 
 
 def binaries():
@@ -30,16 +30,12 @@ def binaries():
         raise BrokenRun("PostgreSQL 15 is not installed (run `make setup`)") from None
 
 
-def _as_account():
-    return {"user": ACCOUNT, "group": ACCOUNT, "extra_groups": []} if os.getuid() == 0 else {}
-
-
-class Postmaster:
+class Postmaster(ServerProcess):
     """One postmaster on one data directory."""
 
     def __init__(self, directory, port, fixed):
         self.directory, self.port, self.fixed = Path(directory), port, fixed
-        self.settings, self.process = {}, None
+        self.settings = {}
         self._parent = self.directory.parent
 
     def initialize(self):
@@ -49,7 +45,7 @@ class Postmaster:
         # The same encoding and locale as borealis gives its clusters: sorting costs the same.
         command = [binaries() / "initdb", "-D", self.directory, "-U", "postgres", "--auth", "trust"]
         command += ["--encoding", "UTF8", "--locale", "C.UTF-8", "--no-instructions"]
-        done = subprocess.run(command, capture_output=True, text=True, cwd="/", **_as_account())
+        done = subprocess.run(command, capture_output=True, text=True, cwd="/", **as_account(ACCOUNT))
         if done.returncode != 0:
             raise BrokenRun(f"initdb failed: {done.stderr.strip()[-300:]}")
 
@@ -78,7 +74,7 @@ class Postmaster:
         with open(self._parent / f"{self.directory.name}.log", "ab") as log:
             self.process = subprocess.Popen(
                 [binaries() / "postgres", "-D", self.directory], stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-                cwd="/", start_new_session=True, **_as_account())
+                cwd="/", start_new_session=True, **as_account(ACCOUNT))
 
     def wait_until_ready(self, writable=True):
         deadline = time.monotonic() + START_SECONDS_MAX
@@ -93,16 +89,7 @@ class Postmaster:
             time.sleep(0.05)
 
     def stop(self):
-        if self.process is None:
-            return
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)  # fast shutdown
-            try:
-                self.process.wait(120)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        self.process = None
+        self.end(signal.SIGINT)  # fast shutdown
 
     def crash(self):
         """SIGKILL, then what an ideal supervisor does: ends the orphans at once and starts it again."""

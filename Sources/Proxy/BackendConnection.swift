@@ -9,131 +9,39 @@ import ProxyCore
 
 /// One connection to a PostgreSQL server: logs in, then moves bytes between `BackendSession` and whoever uses it.
 ///
-/// Belongs to one event loop. What it does when nobody uses it is `stage`; decisions are the machines'.
-final class BackendConnection: ChannelDuplexHandler, PooledBackend {
-    typealias InboundIn = ByteBuffer
-    typealias OutboundIn = ByteBuffer
-    typealias OutboundOut = ByteBuffer
-
-    enum Stage {
-        case loggingIn
-        /// In the pool, lent, or running statements of the proxy's own.
-        case open
-        case closed
-    }
-
-    let id: Int
-    let target: ProxyConfiguration.Address
-    let group: GroupContext
+/// Belongs to one event loop. Decisions are the machines'.
+final class BackendConnection: ServerConnection, PooledBackend {
     unowned let owner: any BackendOwner<BackendConnection>
-    let openedAt = Clock.now()
-    private(set) var stage = Stage.loggingIn
     private(set) var session: BackendSession?
     var client: PostgresClientConnection?
-    /// Cancel requests on their way to the server; until they are through, the connection may serve nobody else.
-    var cancelsUnderWay = 0
-    var releaseDeferred = false
-    var usesTLS = false
-
     private var login: BackendLogin
-    private var buffer = ByteBuffer()
-    private var context: ChannelHandlerContext?
-    private var readsPaused = false
-    private var readWithheld = false
     private let credentials: BackendCredentials
+
+    override var peer: RelayEnd? { client }
 
     init(
         id: Int, target: ProxyConfiguration.Address, group: GroupContext,
         owner: any BackendOwner<BackendConnection>, key: PoolKey
     ) {
-        self.id = id
-        self.target = target
-        self.group = group
         self.owner = owner
         credentials = key.credentials
         login = BackendLogin(
             credentials: credentials, database: key.database, tls: group.configuration.targetTLS,
             clientNonce: Nonce.text())
+        super.init(id: id, target: target, group: group)
     }
 
-    /// Starts connecting; the owner hears the result.
-    func open(on loop: any EventLoop) {
-        let bound = NIOLoopBound(self, eventLoop: loop)
-        ClientBootstrap(group: loop)
-            .connectTimeout(.seconds(3))
-            .channelOption(.socketOption(.tcp_nodelay), value: 1)
-            .channelOption(.socketOption(.so_keepalive), value: 1)
-            .channelOption(.writeBufferWaterMark, value: .init(low: 32 << 10, high: 128 << 10))
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(bound.value) }
-            }
-            .connect(host: target.host, port: target.port)
-            .assumeIsolated()
-            .whenFailure { error in
-                self.fail(.fatal("08006", "could not connect to \(self.target.host):\(self.target.port): \(error)"))
-            }
-    }
-
-    // MARK: Sending
-
-    func send(_ bytes: ByteBuffer) {
-        guard let context else { return }
-        context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
-    }
-
-    var isWritable: Bool { context?.channel.isWritable ?? false }
-
-    func close() {
-        if let context { context.close(promise: nil) } else { stage = .closed }
-    }
-
-    // MARK: Back-pressure
-
-    func pauseReads() { readsPaused = true }
-
-    func resumeReads() {
-        guard readsPaused else { return }
-        readsPaused = false
-        if readWithheld {
-            readWithheld = false
-            context?.read()
-        }
-    }
-
-    func read(context: ChannelHandlerContext) {
-        if readsPaused { readWithheld = true } else { context.read() }
-    }
-
-    func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable { client?.resumeReads() }
-        context.fireChannelWritabilityChanged()
-    }
-
-    // MARK: Receiving
-
-    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
-
-    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
-
-    func channelActive(context: ChannelHandlerContext) {
+    override func channelActive(context: ChannelHandlerContext) {
         send(login.start())
         context.fireChannelActive()
     }
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let bytes = unwrapInboundIn(data)
-        do {
-            if let session {
-                try deliver(bytes, session)
-            } else {
-                buffer.writeImmutableBuffer(bytes)
-                try continueLogin(context)
-            }
-        } catch {
-            group.logger.warning(
-                "backend broke the protocol",
-                metadata: ["error": "\(error)", "target": "\(target.host):\(target.port)"])
-            fail(.fatal("08P01", "the server sent something the proxy does not understand"))
+    override func received(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) throws {
+        if let session {
+            try deliver(bytes, session)
+        } else {
+            buffer.writeImmutableBuffer(bytes)
+            try continueLogin(context)
         }
     }
 
@@ -147,11 +55,6 @@ final class BackendConnection: ChannelDuplexHandler, PooledBackend {
         }
     }
 
-    func channelReadComplete(context: ChannelHandlerContext) {
-        client?.flush()
-        context.fireChannelReadComplete()
-    }
-
     private func continueLogin(_ context: ChannelHandlerContext) throws {
         while stage == .loggingIn {
             let action = try login.receive(&buffer) { salt, iterations in
@@ -163,10 +66,7 @@ final class BackendConnection: ChannelDuplexHandler, PooledBackend {
                 if bytes.readableBytes > 0 { send(bytes) }
             case .startTLS:
                 guard let tls = group.shared.targetTLS else { throw PostgresWireError.unexpected(kind: 0x53) }
-                let hostname = target.host.first.map { $0.isNumber } ?? true ? nil : target.host
-                let handler = try NIOSSLClientHandler(context: tls, serverHostname: hostname)
-                try context.pipeline.syncOperations.addHandler(handler, position: .first)
-                usesTLS = true
+                try startTLS(tls, context)
                 send(login.encrypted())
             case .ready(let session):
                 self.session = session
@@ -178,41 +78,23 @@ final class BackendConnection: ChannelDuplexHandler, PooledBackend {
         }
     }
 
-    private func fail(_ error: ServerError) {
-        switch stage {
-        case .loggingIn:
-            stage = .closed
-            owner.backendFailed(self, error)
-            context?.close(promise: nil)
-        case .open: context?.close(promise: nil)
-        case .closed: return
-        }
+    override func violated(_ error: any Error) {
+        fail(.fatal("08P01", "the server sent something the proxy does not understand"))
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        fail(.fatal("08006", "connection to \(target.host):\(target.port) failed: \(error)"))
-        context.close(promise: nil)
-    }
+    override func failed(_ text: String) { fail(.fatal("08006", text)) }
 
-    func channelInactive(context: ChannelHandlerContext) {
-        switch stage {
-        case .loggingIn: fail(.fatal("08006", "the server closed the connection during login"))
-        case .open:
-            stage = .closed
-            let client = self.client
-            self.client = nil
-            owner.backendClosed(self)
-            client?.backendLost(self)
-        case .closed: break
-        }
-        context.fireChannelInactive()
+    override func lost() {
+        let client = self.client
+        self.client = nil
+        owner.backendClosed(self)
+        client?.backendLost(self)
     }
 }
 
 // MARK: For the pool and the monitor
 
 extension BackendConnection {
-    var isOpen: Bool { stage == .open && session != nil }
     var settings: SessionSettings { session?.settings ?? .none }
     var isInTransaction: Bool { session.map { $0.status != .idle } ?? false }
     var isReadOnly: Bool { session?.isInRecovery == true }

@@ -29,124 +29,41 @@ final class MySQLPoolCommon: Initialisable {
 /// `MySQLBackendSession` and whoever uses it.
 ///
 /// Belongs to one event loop. Decisions are the machines'.
-final class MySQLBackendConnection: ChannelDuplexHandler, PooledBackend {
-    typealias InboundIn = ByteBuffer
-    typealias OutboundIn = ByteBuffer
-    typealias OutboundOut = ByteBuffer
-
-    private enum Stage {
-        case loggingIn
-        /// The statements every connection starts with are under way; then, once a group, the list of collations.
-        case settingUp
-        case askingCollations
-        case open
-        case closed
+final class MySQLBackendConnection: ServerConnection, PooledBackend {
+    /// What is asked after the login.
+    private enum Setup {
+        case session
+        /// Once a group: the list of collations.
+        case collations
     }
 
-    let id: Int
-    let target: ProxyConfiguration.Address
-    let group: GroupContext
     unowned let owner: any BackendOwner<MySQLBackendConnection>
-    let openedAt = Clock.now()
     private(set) var session: MySQLBackendSession?
     var client: MySQLClientConnection?
-    var cancelsUnderWay = 0
-    var releaseDeferred = false
-    private(set) var usesTLS = false
     private(set) var isReadOnly = false
-
-    private var stage = Stage.loggingIn
+    private var setup = Setup.session
     private var login: MySQLBackendLogin
     private var handshake: MySQLHandshake?
-    private var buffer = ByteBuffer()
-    private var context: ChannelHandlerContext?
-    private var readsPaused = false
-    private var readWithheld = false
+
+    override var peer: RelayEnd? { client }
 
     init(
         id: Int, target: ProxyConfiguration.Address, group: GroupContext,
         owner: any BackendOwner<MySQLBackendConnection>, key: PoolKey
     ) {
-        self.id = id
-        self.target = target
-        self.group = group
         self.owner = owner
         login = MySQLBackendLogin(
             credentials: key.credentials, tls: group.configuration.targetTLS,
             flags: MySQLCapabilities(rawValue: key.flags))
+        super.init(id: id, target: target, group: group)
     }
 
-    func open(on loop: any EventLoop) {
-        let bound = NIOLoopBound(self, eventLoop: loop)
-        ClientBootstrap(group: loop)
-            .connectTimeout(.seconds(3))
-            .channelOption(.socketOption(.tcp_nodelay), value: 1)
-            .channelOption(.socketOption(.so_keepalive), value: 1)
-            .channelOption(.writeBufferWaterMark, value: .init(low: 32 << 10, high: 128 << 10))
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(bound.value) }
-            }
-            .connect(host: target.host, port: target.port)
-            .assumeIsolated()
-            .whenFailure { error in
-                self.fail(.lost("could not connect to \(self.target.host):\(self.target.port): \(error)"))
-            }
-    }
-
-    // MARK: Sending and back-pressure
-
-    func send(_ bytes: ByteBuffer) { context?.writeAndFlush(wrapOutboundOut(bytes), promise: nil) }
-
-    var isWritable: Bool { context?.channel.isWritable ?? false }
-
-    func close() {
-        if let context { context.close(promise: nil) } else { stage = .closed }
-    }
-
-    func pauseReads() { readsPaused = true }
-
-    func resumeReads() {
-        guard readsPaused else { return }
-        readsPaused = false
-        if readWithheld {
-            readWithheld = false
-            context?.read()
-        }
-    }
-
-    func read(context: ChannelHandlerContext) {
-        if readsPaused { readWithheld = true } else { context.read() }
-    }
-
-    func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable { client?.resumeReads() }
-        context.fireChannelWritabilityChanged()
-    }
-
-    // MARK: Receiving
-
-    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
-
-    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let bytes = unwrapInboundIn(data)
-        do {
-            if let session {
-                try deliver(bytes, session)
-            } else {
-                buffer.writeImmutableBuffer(bytes)
-                try continueLogin(context)
-            }
-        } catch {
-            let authentication: String? =
-                if case MySQLWireError.authentication(let text) = error { text } else { nil }
-            group.logger.warning(
-                "backend broke the protocol",
-                metadata: ["error": "\(error)", "target": "\(target.host):\(target.port)"])
-            fail(
-                authentication.map { MySQLServerError(code: 2059, state: "28000", message: $0) }
-                    ?? .lost("the server sent something the proxy does not understand"))
+    override func received(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) throws {
+        if let session {
+            try deliver(bytes, session)
+        } else {
+            buffer.writeImmutableBuffer(bytes)
+            try continueLogin(context)
         }
     }
 
@@ -161,25 +78,25 @@ final class MySQLBackendConnection: ChannelDuplexHandler, PooledBackend {
     }
 
     private func quiet(_ session: MySQLBackendSession) {
-        switch stage {
-        case .settingUp:
+        switch (stage, setup) {
+        case (.loggingIn, .session):
             if let error = session.internalError { return fail(error) }
             isReadOnly = session.internalRows.first?.first.flatMap { $0 } == "1"
             if group.shared.greeting == nil {
-                stage = .askingCollations
+                setup = .collations
                 send(session.beginStatement(MySQLGreeting.collationQuestion))
             } else {
                 opened()
             }
-        case .askingCollations:
+        case (.loggingIn, .collations):
             if let handshake {
                 group.shared.learn(
                     MySQLGreeting(
                         version: handshake.serverVersion, status: session.status, collations: session.internalRows))
             }
             opened()
-        case .open: owner.backendQuiet(self)
-        case .loggingIn, .closed: break
+        case (.open, _): owner.backendQuiet(self)
+        case (.closed, _): break
         }
     }
 
@@ -188,13 +105,8 @@ final class MySQLBackendConnection: ChannelDuplexHandler, PooledBackend {
         owner.backendOpened(self)
     }
 
-    func channelReadComplete(context: ChannelHandlerContext) {
-        client?.flush()
-        context.fireChannelReadComplete()
-    }
-
     private func continueLogin(_ context: ChannelHandlerContext) throws {
-        while case .loggingIn = stage, session == nil {
+        while stage == .loggingIn, session == nil {
             switch try login.receive(&buffer) {
             case .more: return
             case .send(let bytes):
@@ -202,15 +114,11 @@ final class MySQLBackendConnection: ChannelDuplexHandler, PooledBackend {
             case .startTLS(let request):
                 guard let tls = group.shared.targetTLS else { throw MySQLWireError.malformed }
                 send(request)
-                let hostname = target.host.first.map { $0.isNumber } ?? true ? nil : target.host
-                let handler = try NIOSSLClientHandler(context: tls, serverHostname: hostname)
-                try context.pipeline.syncOperations.addHandler(handler, position: .first)
-                usesTLS = true
+                try startTLS(tls, context)
                 send(try login.encryptedNow())
             case .ready(let session, let handshake):
                 self.session = session
                 self.handshake = handshake
-                stage = .settingUp
                 var bytes = session.beginSetup()
                 bytes.writeImmutableBuffer(session.beginStatement("SELECT @@global.read_only"))
                 send(bytes)
@@ -219,34 +127,21 @@ final class MySQLBackendConnection: ChannelDuplexHandler, PooledBackend {
         }
     }
 
-    private func fail(_ error: MySQLServerError) {
-        switch stage {
-        case .loggingIn, .settingUp, .askingCollations:
-            stage = .closed
-            owner.backendFailed(self, error)
-            context?.close(promise: nil)
-        case .open: context?.close(promise: nil)
-        case .closed: return
+    override func violated(_ error: any Error) {
+        if case MySQLWireError.authentication(let text) = error {
+            fail(MySQLServerError(code: 2059, state: "28000", message: text))
+        } else {
+            fail(.lost("the server sent something the proxy does not understand"))
         }
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        fail(.lost("connection to \(target.host):\(target.port) failed: \(error)"))
-        context.close(promise: nil)
-    }
+    override func failed(_ text: String) { fail(.lost(text)) }
 
-    func channelInactive(context: ChannelHandlerContext) {
-        switch stage {
-        case .loggingIn, .settingUp, .askingCollations: fail(.lost("the server closed the connection during login"))
-        case .open:
-            stage = .closed
-            let client = self.client
-            self.client = nil
-            owner.backendClosed(self)
-            client?.backendLost(self)
-        case .closed: break
-        }
-        context.fireChannelInactive()
+    override func lost() {
+        let client = self.client
+        self.client = nil
+        owner.backendClosed(self)
+        client?.backendLost(self)
     }
 }
 
@@ -260,7 +155,6 @@ extension MySQLServerError {
 // MARK: For the pool and the monitor
 
 extension MySQLBackendConnection {
-    var isOpen: Bool { if case .open = stage { true } else { false } }
     var settings: MySQLSettings { session?.settings ?? .none }
     var isInTransaction: Bool { session?.isInTransaction ?? false }
     var saidGoodbye: Bool { session?.parting != nil }

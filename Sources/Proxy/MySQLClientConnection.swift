@@ -11,98 +11,62 @@ import ProxyCore
 /// One MySQL client's connection: logs it in, then carries bytes between `MySQLClientSession` and the backend it is lent.
 ///
 /// Belongs to one event loop. Decisions are those of `MySQLClientLogin`, `MySQLClientSession` and the pool.
-final class MySQLClientConnection: ChannelDuplexHandler, BackendBorrower, ProxyClient {
-    typealias InboundIn = ByteBuffer
-    typealias OutboundIn = ByteBuffer
-    typealias OutboundOut = ByteBuffer
-
-    private enum Stage {
-        /// No server has answered yet: there is nothing to greet with.
-        case silent
-        case loggingIn
-        /// A password is being checked elsewhere, a KILL is under way, or the first backend connection is awaited.
-        case busy
-        case open
-        case closed
-    }
-
-    static let readAhead = 256 << 10
+final class MySQLClientConnection: ClientConnection, BackendBorrower {
     /// How long a connection is kept for a client that may ask about its last statement.
     static let lingerNanoseconds: Int64 = 300_000_000
 
-    let listener: ListenerContext
-    let group: GroupContext
-    let loop: LoopContext
-    private(set) var number: UInt32 = 0
     private(set) var session: MySQLClientSession?
-    private(set) var user = ""
-    private(set) var usesTLS = false
-    let cancelSecret: [UInt8] = []
-
-    private var stage = Stage.silent
     private var login: MySQLClientLogin?
     private var challenge: [UInt8] = []
     /// Those of the login; `flags` are the ones that matter to a backend.
     private var capabilities = MySQLCapabilities()
     private var flags = MySQLCapabilities()
     private var credentials: BackendCredentials?
-    private var context: ChannelHandlerContext?
-    private var buffer: ByteBuffer?
     private var pool: BackendPool<MySQLBackendConnection>?
     private var backend: MySQLBackendConnection?
     private var lastBackend: Int?
-    private var isWaiting = false
-    private var isWelcoming = false
     private var isChangingUser = false
     private var lingeringSince: Int64 = 0
-    private var needsFlush = false
-    private var readsPaused = false
-    private var readWithheld = false
-    private var lastActive = Clock.now()
-    private var askedAt: Int64 = 0
 
-    var id: Int { Int(number) }
-    var isPinned: Bool { session?.isPinned ?? false }
-    var isInTransaction: Bool { session?.isInTransaction ?? false }
+    override var peer: RelayEnd? { backend }
+    override var isPinned: Bool { session?.isPinned ?? false }
+    override var isInTransaction: Bool { session?.isInTransaction ?? false }
 
     init(listener: ListenerContext, group: GroupContext, loop: LoopContext) {
-        self.listener = listener
-        self.group = group
-        self.loop = loop
+        super.init(listener: listener, group: group, loop: loop, stage: .silent)
     }
 
-    // MARK: Channel events
-
-    func handlerAdded(context: ChannelHandlerContext) {
-        self.context = context
-        loop.metrics.clientConnectionsReceived += 1
+    override func handlerAdded(context: ChannelHandlerContext) {
+        super.handlerAdded(context: context)
         if context.channel.isActive { begin() }
     }
 
-    func channelActive(context: ChannelHandlerContext) {
+    override func channelActive(context: ChannelHandlerContext) {
         begin()
         context.fireChannelActive()
     }
 
     private func begin() {
         guard number == 0 else { return }
-        guard loop.admits(context?.channel.remoteAddress) else {
-            reject(
-                MySQLServerError(code: 1040, state: "08004", message: "Too many log-ins a second from this address"),
-                sequence: 0)
-            return
+        switch register() {
+        case .tooFast: return refuseLogin("Too many log-ins a second from this address")
+        case .tooMany: return refuseLogin("Too many connections")
+        case .admitted: break
         }
-        guard let number = loop.register(self) else {
-            reject(MySQLServerError(code: 1040, state: "08004", message: "Too many connections"), sequence: 0)
-            return
-        }
-        self.number = number
         challenge = (0..<20).map { _ in UInt8.random(in: 48...122) }
+        login = makeLogin()
+        greet()
+    }
+
+    private func refuseLogin(_ message: String) {
+        reject(MySQLServerError(code: 1040, state: "08004", message: message), sequence: 0)
+    }
+
+    private func makeLogin() -> MySQLClientLogin {
         let shared = group.shared
-        login = MySQLClientLogin(
+        return MySQLClientLogin(
             policy: listener.mysqlPolicy, challenge: challenge,
             address: context?.channel.remoteAddress?.ipAddress ?? "localhost", keyPair: { shared.keyPair() })
-        greet()
     }
 
     /// Clients speak second: greet as soon as it is known what the servers are.
@@ -119,46 +83,9 @@ final class MySQLClientConnection: ChannelDuplexHandler, BackendBorrower, ProxyC
         }
     }
 
-    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+    override func take(_ bytes: ByteBuffer) { session?.append(bytes) }
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let bytes = unwrapInboundIn(data)
-        switch stage {
-        case .open: session?.append(bytes)
-        case .silent, .loggingIn, .busy:
-            if buffer == nil { buffer = bytes } else { buffer!.writeImmutableBuffer(bytes) }
-            if buffer!.readableBytes > 1 << 20 { close() }
-        case .closed: break
-        }
-    }
-
-    func channelReadComplete(context: ChannelHandlerContext) {
-        switch stage {
-        case .open: drive()
-        case .loggingIn: continueLogin()
-        case .silent, .busy, .closed: break
-        }
-        context.fireChannelReadComplete()
-    }
-
-    func channelInactive(context: ChannelHandlerContext) {
-        finish()
-        context.fireChannelInactive()
-    }
-
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        loop.logger.debug("client connection failed", metadata: ["error": "\(error)"])
-        context.close(promise: nil)
-    }
-
-    func close() { context?.close(promise: nil) }
-
-    /// The client is gone, whatever the reason: give back what it holds.
-    private func finish() {
-        if case .closed = stage { return }
-        stage = .closed
-        loop.metrics.clientConnectionsClosed += 1
-        if number != 0 { loop.unregister(number) }
+    override func leave() {
         guard let pool else { return }
         pool.clients -= 1
         if isWaiting { pool.cancelRequest(self) }
@@ -180,7 +107,7 @@ final class MySQLClientConnection: ChannelDuplexHandler, BackendBorrower, ProxyC
 
     // MARK: Login
 
-    private func continueLogin() {
+    override func continueLogin() {
         guard var login else { return }
         while case .loggingIn = stage, var input = buffer {
             let action: MySQLClientLogin.Action
@@ -203,7 +130,9 @@ final class MySQLClientConnection: ChannelDuplexHandler, BackendBorrower, ProxyC
         switch action {
         case .more: break
         case .reply(let bytes): write(bytes, flush: true)
-        case .startTLS: startTLS()
+        case .startTLS:
+            login?.encrypted()
+            startTLS()
         case .authenticate:
             user = login?.response?.user ?? ""
             let method = group.shared.authenticator.mysqlMethod(user: user, tls: usesTLS)
@@ -220,35 +149,8 @@ final class MySQLClientConnection: ChannelDuplexHandler, BackendBorrower, ProxyC
         }
     }
 
-    private func startTLS() {
-        guard let context, let tls = listener.tls else { return close() }
-        do {
-            try context.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls), position: .first)
-            usesTLS = true
-            login?.encrypted()
-            guard let early = buffer else { return }
-            // The client's first TLS bytes came along with its wish for it.
-            buffer = nil
-            context.pipeline.fireChannelRead(early)
-            context.pipeline.fireChannelReadComplete()
-        } catch {
-            close()
-        }
-    }
-
-    private func runCheck(_ secret: Secret, _ check: @escaping @Sendable (Secret) async -> Bool) {
-        stage = .busy
-        let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
-        let eventLoop = loop.eventLoop
-        Task {
-            let good = await check(secret)
-            eventLoop.execute {
-                let connection = bound.value
-                guard case .busy = connection.stage else { return }
-                connection.stage = .loggingIn
-                if let action = connection.login?.checked(good) { connection.perform(action) }
-            }
-        }
+    override func checked(_ good: Bool) {
+        if let action = login?.checked(good) { perform(action) }
     }
 
     /// An error the client gets in place of what it waits for, and then the end.
@@ -261,9 +163,7 @@ final class MySQLClientConnection: ChannelDuplexHandler, BackendBorrower, ProxyC
         } else if let refusal = login?.refusal(error) {
             bytes = refusal
         }
-        guard let context else { return }
-        context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
-        context.close(promise: nil)
+        closeAfter(bytes)
     }
 
     // MARK: Welcome
@@ -285,9 +185,7 @@ final class MySQLClientConnection: ChannelDuplexHandler, BackendBorrower, ProxyC
                 sequence: nil)
             return
         }
-        if !isChangingUser {
-            if usesTLS { loop.metrics.clientConnectionsTLS += 1 } else { loop.metrics.clientConnectionsNoTLS += 1 }
-        }
+        if !isChangingUser { countLogin() }
         credentials = known
         capabilities = response.capabilities
         flags = capabilities.intersection(.significant)
@@ -316,11 +214,7 @@ final class MySQLClientConnection: ChannelDuplexHandler, BackendBorrower, ProxyC
         isChangingUser = false
         stage = .open
         lastActive = Clock.now()
-        if let early = buffer {
-            buffer = nil
-            session?.append(early)
-            drive()
-        }
+        takeEarlyBytes()
     }
 
     /// The backend has taken the client's settings, or refused them.
@@ -343,10 +237,7 @@ final class MySQLClientConnection: ChannelDuplexHandler, BackendBorrower, ProxyC
         isChangingUser = true
         stage = .loggingIn
         buffer = session?.takePending()
-        let shared = group.shared
-        var login = MySQLClientLogin(
-            policy: listener.mysqlPolicy, challenge: challenge,
-            address: context?.channel.remoteAddress?.ipAddress ?? "localhost", keyPair: { shared.keyPair() })
+        var login = makeLogin()
         let action = login.change(to: response, sequence: 0, encrypted: usesTLS)
         self.login = login
         perform(action)
@@ -354,8 +245,7 @@ final class MySQLClientConnection: ChannelDuplexHandler, BackendBorrower, ProxyC
 
     // MARK: Requests
 
-    /// Moves what the client has sent: to the backend it has, or into the queue for one.
-    private func drive() {
+    override func drive() {
         if lingeringSince != 0 { endLingering() }
         while case .open = stage, let session, !isWaiting {
             var toBackend = RelayOutput()
@@ -372,17 +262,17 @@ final class MySQLClientConnection: ChannelDuplexHandler, BackendBorrower, ProxyC
             if let bytes = toBackend.take(), let backend {
                 lastActive = Int64.max
                 backend.send(bytes)
-                if !backend.isWritable { readsPaused = true }
+                if !backend.isWritable { pauseReads() }
             }
             if let bytes = toClient.take() {
                 lastActive = Clock.now()
                 write(bytes, flush: true)
             }
-            if session.pendingBytes > MySQLClientConnection.readAhead { readsPaused = true }
+            if session.pendingBytes > ClientConnection.readAhead { pauseReads() }
             switch need {
             case .bytes:
                 if session.isIdlyLinked { startLingering() }
-                if readsPaused, backend?.isWritable ?? true, session.pendingBytes <= MySQLClientConnection.readAhead {
+                if readsPaused, backend?.isWritable ?? true, session.pendingBytes <= ClientConnection.readAhead {
                     resumeReads()
                 }
                 return
@@ -396,9 +286,7 @@ final class MySQLClientConnection: ChannelDuplexHandler, BackendBorrower, ProxyC
     }
 
     private func demand(_ session: MySQLClientSession, last: Bool) {
-        lastActive = Int64.max
-        askedAt = Clock.now()
-        isWaiting = true
+        noteAsked()
         pool?.request(self, settings: session.settings, last: last ? lastBackend : nil)
     }
 
@@ -461,8 +349,7 @@ final class MySQLClientConnection: ChannelDuplexHandler, BackendBorrower, ProxyC
             return
         }
         if outcome == .ready {
-            loop.metrics.queryRequests += 1
-            if usesTLS { loop.metrics.queryRequestsTLS += 1 } else { loop.metrics.queryRequestsNoTLS += 1 }
+            countRequest()
             // The server says it is read-only: it was the writer a moment ago.
             if let code = backend?.session?.report.error?.code, code == 1290 || code == 1836 { group.alarm() }
         }
@@ -480,31 +367,21 @@ final class MySQLClientConnection: ChannelDuplexHandler, BackendBorrower, ProxyC
                 if session?.endLinger() == true { releaseBackend() }
                 finishWelcome(nil)
             } else {
-                if session?.isIdlyLinked == true { answered() }
+                if session?.isIdlyLinked == true { noteAnswered() }
                 drive()
             }
         case .sendInternal(let bytes): backend?.send(bytes)
         case .release:
-            answered()
+            noteAnswered()
             releaseBackend()
             resumeReads()
             drive()
         case .linger:
-            answered()
+            noteAnswered()
             resumeReads()
             startLingering()
         case .discard(let error): settingsRefused(error)
         }
-    }
-
-    private func answered() {
-        let now = Clock.now()
-        if askedAt > 0 {
-            loop.metrics.queryResponseNanoseconds += Int(now - askedAt)
-            loop.metrics.queryResponseCount += 1
-            askedAt = 0
-        }
-        lastActive = now
     }
 
     /// The session machine has unlinked it.
@@ -571,7 +448,7 @@ final class MySQLClientConnection: ChannelDuplexHandler, BackendBorrower, ProxyC
         switch loss {
         case .fatal: close()
         case .answered, .unnoticed:
-            answered()
+            noteAnswered()
             if isWelcoming {
                 isWaiting = true
                 pool?.request(self, settings: session.settings)
@@ -652,14 +529,8 @@ final class MySQLClientConnection: ChannelDuplexHandler, BackendBorrower, ProxyC
         drive()
     }
 
-    private func takeEarlyBytes() {
-        guard let early = buffer else { return }
-        buffer = nil
-        session?.append(early)
-    }
-
     /// Another client's KILL, or its own over a second connection.
-    func cancelRequested() {
+    override func cancelRequested() {
         if isWaiting, !isWelcoming {
             pool?.cancelRequest(self)
             isWaiting = false
@@ -675,74 +546,20 @@ final class MySQLClientConnection: ChannelDuplexHandler, BackendBorrower, ProxyC
         backend.cancelsUnderWay += 1
         let pool = self.pool
         MySQLKill.send("KILL QUERY \(state.connectionID)", to: backend.target, as: credentials, group: group) { _ in
-            backend.cancelsUnderWay -= 1
-            if backend.cancelsUnderWay == 0, backend.releaseDeferred {
-                backend.releaseDeferred = false
-                pool?.release(backend)
-            }
+            backend.cancelEnded(pool)
         }
     }
 
-    // MARK: Writing and back-pressure
-
-    @inline(__always)
-    private func write(_ bytes: ByteBuffer, flush: Bool) {
-        guard let context else { return }
-        if flush {
-            needsFlush = false
-            context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
-        } else {
-            needsFlush = true
-            context.write(wrapOutboundOut(bytes), promise: nil)
-        }
-    }
-
-    func flush() {
-        guard needsFlush else { return }
-        needsFlush = false
-        context?.flush()
-        if let context, !context.channel.isWritable { backend?.pauseReads() }
-    }
-
-    func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable { backend?.resumeReads() } else { backend?.pauseReads() }
-        context.fireChannelWritabilityChanged()
-    }
-
-    func read(context: ChannelHandlerContext) {
-        if readsPaused { readWithheld = true } else { context.read() }
-    }
-
-    func resumeReads() {
-        guard readsPaused else { return }
-        readsPaused = false
-        if readWithheld {
-            readWithheld = false
-            context?.read()
-        }
+    override func readsResumed() {
         if case .open = stage, session?.pending != nil, !isWaiting { drive() }
     }
 
-    // MARK: Time
-
-    func checkTimeouts(_ now: Int64) {
-        switch stage {
-        case .silent, .loggingIn:
-            if now - lastActive > loop.configuration.loginTimeout.nanosecondsCount { close() }
-        case .open:
-            guard backend == nil, !isWaiting, lastActive != Int64.max,
-                now - lastActive > group.configuration.pool.idleClientTimeout.nanosecondsCount
-            else { return }
-            close()
-        case .busy, .closed: break
-        }
-    }
-
-    var summary: ClientSummary {
-        ClientSummary(
-            number: number, user: user, database: session?.settings.content.database ?? "", listener: listener.name,
-            state: backend != nil ? "linked" : isWaiting ? "waiting" : "idle",
-            pins: session?.pins.description ?? "", pinnedBy: session?.pinnedBy ?? "",
-            backendProcess: backend?.session?.connectionID ?? 0)
+    override var summary: ClientSummary {
+        var summary = super.summary
+        summary.database = session?.settings.content.database ?? ""
+        summary.pins = session?.pins.description ?? ""
+        summary.pinnedBy = session?.pinnedBy ?? ""
+        summary.backendProcess = backend?.session?.connectionID ?? 0
+        return summary
     }
 }

@@ -32,6 +32,7 @@ protocol PooledBackend: AnyObject {
     init(
         id: Int, target: ProxyConfiguration.Address, group: GroupContext, owner: any BackendOwner<Self>, key: PoolKey)
 
+    var owner: any BackendOwner<Self> { get }
     var id: Int { get }
     var target: ProxyConfiguration.Address { get }
     var openedAt: Int64 { get }

@@ -10,121 +10,39 @@ import ProxyCore
 /// One client's connection: logs it in, then carries bytes between `ClientSession` and the backend it is lent.
 ///
 /// Belongs to one event loop. Decisions are those of `ClientLogin`, `ClientSession` and the pool.
-final class PostgresClientConnection: ChannelDuplexHandler, BackendBorrower, ProxyClient {
-    typealias InboundIn = ByteBuffer
-    typealias OutboundIn = ByteBuffer
-    typealias OutboundOut = ByteBuffer
-
-    private enum Stage {
-        case loggingIn
-        /// A password is being checked elsewhere, or the first backend connection awaited.
-        case busy
-        case open
-        case admin(AdminConsole)
-        case closed
-    }
-
-    /// How many bytes a client may send ahead while it waits for a backend.
-    static let readAhead = 256 << 10
-
-    let listener: ListenerContext
-    let group: GroupContext
-    let loop: LoopContext
-    private(set) var number: UInt32 = 0
-    private(set) var cancelSecret: [UInt8] = []
+final class PostgresClientConnection: ClientConnection, BackendBorrower {
     private(set) var session: ClientSession?
-    private(set) var user = ""
     private(set) var database = ""
-    private(set) var usesTLS = false
-
-    private var stage = Stage.loggingIn
     private var login: ClientLogin?
-    private var context: ChannelHandlerContext?
-    private var buffer: ByteBuffer?
+    private var secret: [UInt8] = []
     private var pool: BackendPool<BackendConnection>?
     private var backend: BackendConnection?
-    private var isWaiting = false
-    private var isWelcoming = false
     private var welcomeKey = ""
-    private var needsFlush = false
-    private var readsPaused = false
-    private var readWithheld = false
-    private var lastActive = Clock.now()
-    private var askedAt: Int64 = 0
 
-    var id: Int { Int(number) }
+    override var peer: RelayEnd? { backend }
+    override var cancelSecret: [UInt8] { secret }
+    override var isPinned: Bool { session?.isPinned ?? false }
+    override var isInTransaction: Bool { session?.isInTransaction ?? false }
 
     init(listener: ListenerContext, group: GroupContext, loop: LoopContext) {
-        self.listener = listener
-        self.group = group
-        self.loop = loop
         login = ClientLogin(policy: listener.policy)
+        super.init(listener: listener, group: group, loop: loop, stage: .loggingIn)
     }
 
-    // MARK: Channel events
-
-    func handlerAdded(context: ChannelHandlerContext) {
-        self.context = context
-        loop.metrics.clientConnectionsReceived += 1
-        guard loop.admits(context.channel.remoteAddress) else {
-            reject(.fatal("53300", "too many log-ins a second from this address"))
-            return
-        }
-        guard let number = loop.register(self) else {
-            reject(.fatal("53300", "sorry, too many clients already"))
-            return
-        }
-        self.number = number
-        let secret = UInt32.random(in: 1...UInt32.max)
-        cancelSecret = withUnsafeBytes(of: secret.bigEndian) { Array($0) }
-    }
-
-    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let bytes = unwrapInboundIn(data)
-        switch stage {
-        case .open:
-            session?.append(bytes)
-        case .loggingIn, .busy:
-            if buffer == nil { buffer = bytes } else { buffer!.writeImmutableBuffer(bytes) }
-            if buffer!.readableBytes > 1 << 20 { close() }
-        case .admin(let console): console.receive(bytes)
-        case .closed: break
+    override func handlerAdded(context: ChannelHandlerContext) {
+        super.handlerAdded(context: context)
+        switch register() {
+        case .tooFast: reject(.fatal("53300", "too many log-ins a second from this address"))
+        case .tooMany: reject(.fatal("53300", "sorry, too many clients already"))
+        case .admitted:
+            let secret = UInt32.random(in: 1...UInt32.max)
+            self.secret = withUnsafeBytes(of: secret.bigEndian) { Array($0) }
         }
     }
 
-    func channelReadComplete(context: ChannelHandlerContext) {
-        switch stage {
-        case .open: drive()
-        case .loggingIn: continueLogin()
-        case .busy, .closed: break
-        case .admin(let console):
-            listener.state.gather(on: loop.eventLoop).assumeIsolated().whenSuccess { state in
-                let (answer, finished) = console.answer(state)
-                if let answer { self.write(answer, flush: true) }
-                if finished { self.close() }
-            }
-        }
-        context.fireChannelReadComplete()
-    }
+    override func take(_ bytes: ByteBuffer) { session?.append(bytes) }
 
-    func channelInactive(context: ChannelHandlerContext) {
-        finish()
-        context.fireChannelInactive()
-    }
-
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        loop.logger.debug("client connection failed", metadata: ["error": "\(error)"])
-        context.close(promise: nil)
-    }
-
-    /// The client is gone, whatever the reason: give back what it holds.
-    private func finish() {
-        if case .closed = stage { return }
-        stage = .closed
-        loop.metrics.clientConnectionsClosed += 1
-        loop.unregister(number)
+    override func leave() {
         if let pool {
             pool.clients -= 1
             if isWaiting { pool.cancelRequest(self) }
@@ -143,11 +61,9 @@ final class PostgresClientConnection: ChannelDuplexHandler, BackendBorrower, Pro
         }
     }
 
-    func close() { context?.close(promise: nil) }
-
     // MARK: Login
 
-    private func continueLogin() {
+    override func continueLogin() {
         guard var login else { return }
         while case .loggingIn = stage, var input = buffer {
             let action: ClientLogin.Action
@@ -170,7 +86,10 @@ final class PostgresClientConnection: ChannelDuplexHandler, BackendBorrower, Pro
         switch action {
         case .more: break
         case .reply(let bytes): write(bytes, flush: true)
-        case .startTLS(let bytes): startTLS(bytes)
+        case .startTLS(let bytes):
+            guard listener.tls != nil else { return }
+            write(bytes, flush: true)
+            startTLS()
         case .cancel(let processID, let secret):
             listener.cancel(processID, secret)
             // PostgreSQL closes the connection as its only answer.
@@ -187,17 +106,6 @@ final class PostgresClientConnection: ChannelDuplexHandler, BackendBorrower, Pro
         }
     }
 
-    private func startTLS(_ bytes: ByteBuffer) {
-        guard let context, let tls = listener.tls else { return }
-        write(bytes, flush: true)
-        do {
-            try context.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls), position: .first)
-            usesTLS = true
-        } catch {
-            close()
-        }
-    }
-
     private var startup: StartupParameters?
 
     private func authenticate(_ parameters: StartupParameters) {
@@ -208,7 +116,7 @@ final class PostgresClientConnection: ChannelDuplexHandler, BackendBorrower, Pro
             negotiate(parameters)
         }
         let method = group.shared.authenticator.method(user: user, database: database, tls: usesTLS)
-        let salt = cancelSecret.map { _ in UInt8.random(in: 0...255) }
+        let salt = secret.map { _ in UInt8.random(in: 0...255) }
         guard let action = login?.begin(method, salt: salt) else { return }
         perform(action)
     }
@@ -225,27 +133,14 @@ final class PostgresClientConnection: ChannelDuplexHandler, BackendBorrower, Pro
         write(bytes, flush: false)
     }
 
-    private func runCheck(_ secret: Secret, _ check: @escaping @Sendable (Secret) async -> Bool) {
-        stage = .busy
-        let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
-        let eventLoop = loop.eventLoop
-        Task {
-            let good = await check(secret)
-            eventLoop.execute {
-                let connection = bound.value
-                guard case .busy = connection.stage else { return }
-                connection.stage = .loggingIn
-                if let action = connection.login?.checked(good) { connection.perform(action) }
-            }
-        }
+    override func checked(_ good: Bool) {
+        if let action = login?.checked(good) { perform(action) }
     }
 
     private func reject(_ error: ServerError) {
         var bytes = ByteBuffer()
         error.write(to: &bytes)
-        guard let context else { return }
-        context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
-        context.close(promise: nil)
+        closeAfter(bytes)
     }
 
     // MARK: Welcome
@@ -253,7 +148,7 @@ final class PostgresClientConnection: ChannelDuplexHandler, BackendBorrower, Pro
     /// Authenticated: find the pool and tell the client the parameters of its session.
     private func enter() {
         login = nil
-        if usesTLS { loop.metrics.clientConnectionsTLS += 1 } else { loop.metrics.clientConnectionsNoTLS += 1 }
+        countLogin()
         if database == "borealis", loop.configuration.adminUsers.contains(user) {
             enterAdmin()
             return
@@ -328,17 +223,13 @@ final class PostgresClientConnection: ChannelDuplexHandler, BackendBorrower, Pro
     private func sendWelcome(_ reported: [String: String]) {
         var bytes = ByteBuffer()
         for (name, value) in reported { bytes.writePostgresParameterStatus(name, value) }
-        let secret = cancelSecret.reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+        let secret = secret.reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
         bytes.writePostgresBackendKey(processID: number, secret: secret)
         bytes.writePostgresReady(.idle)
         write(bytes, flush: true)
         loop.metrics.clientConnectionsSetupSucceeded += 1
         stage = .open
-        if let early = buffer {
-            buffer = nil
-            session?.append(early)
-            drive()
-        }
+        takeEarlyBytes()
     }
 
     private func finishWelcome() {
@@ -371,15 +262,14 @@ final class PostgresClientConnection: ChannelDuplexHandler, BackendBorrower, Pro
 
     // MARK: Requests
 
-    /// Moves what the client has sent: to the backend it has, or into the queue for one.
-    private func drive() {
+    override func drive() {
         guard let session, case .open = stage else { return }
         if session.isLinked {
             pumpRequests(session)
         } else if !isWaiting, session.pending != nil {
             demand(session)
         }
-        if session.pendingBytes > PostgresClientConnection.readAhead { readsPaused = true }
+        if session.pendingBytes > ClientConnection.readAhead { pauseReads() }
         if session.terminated { close() }
     }
 
@@ -392,9 +282,7 @@ final class PostgresClientConnection: ChannelDuplexHandler, BackendBorrower, Pro
             case .bytes: break
             case .termination: close()
             case .backend:
-                lastActive = Int64.max
-                askedAt = Clock.now()
-                isWaiting = true
+                noteAsked()
                 pool?.request(self, settings: session.settings)
             }
         } catch {
@@ -414,10 +302,10 @@ final class PostgresClientConnection: ChannelDuplexHandler, BackendBorrower, Pro
         }
         if let bytes = toBackend.take() {
             backend.send(bytes)
-            if !backend.isWritable { readsPaused = true }
+            if !backend.isWritable { pauseReads() }
         }
         if let bytes = toClient.take() { write(bytes, flush: true) }
-        if readsPaused, backend.isWritable, session.pendingBytes <= PostgresClientConnection.readAhead { resumeReads() }
+        if readsPaused, backend.isWritable, session.pendingBytes <= ClientConnection.readAhead { resumeReads() }
     }
 
     private func protocolViolation(_ error: any Error) {
@@ -450,9 +338,6 @@ final class PostgresClientConnection: ChannelDuplexHandler, BackendBorrower, Pro
         reject(error)
     }
 
-    var isPinned: Bool { session?.isPinned ?? false }
-    var isInTransaction: Bool { session?.isInTransaction ?? false }
-
     /// PostgreSQL's errors and notices leave nothing to ask for afterwards.
     func lingeredLongEnough(_ now: Int64) -> Bool { true }
     func stopLingering() {}
@@ -465,10 +350,7 @@ final class PostgresClientConnection: ChannelDuplexHandler, BackendBorrower, Pro
             if let context, !context.channel.isWritable { backend?.pauseReads() }
             return
         }
-        if outcome == .ready {
-            loop.metrics.queryRequests += 1
-            if usesTLS { loop.metrics.queryRequestsTLS += 1 } else { loop.metrics.queryRequestsNoTLS += 1 }
-        }
+        if outcome == .ready { countRequest() }
         let step = session.advance(outcome, toClient: &out)
         if let bytes = out.take() { write(bytes, flush: true) }
         perform(step, &out)
@@ -482,13 +364,7 @@ final class PostgresClientConnection: ChannelDuplexHandler, BackendBorrower, Pro
             if session?.terminated == true { close() }
         case .sendInternal(let bytes): backend?.send(bytes)
         case .release:
-            let now = Clock.now()
-            if askedAt > 0 {
-                loop.metrics.queryResponseNanoseconds += Int(now - askedAt)
-                loop.metrics.queryResponseCount += 1
-                askedAt = 0
-            }
-            lastActive = now
+            noteAnswered()
             if let connection = backend {
                 backend = nil
                 connection.resumeReads()
@@ -524,6 +400,7 @@ final class PostgresClientConnection: ChannelDuplexHandler, BackendBorrower, Pro
             error.severity = "FATAL"
             error.detail = "The transaction, or state of this session, was lost with its database connection."
             reject(error)
+        case .cut: close()
         case .answered, .unnoticed:
             if isWelcoming {
                 isWaiting = true
@@ -537,7 +414,7 @@ final class PostgresClientConnection: ChannelDuplexHandler, BackendBorrower, Pro
 
     // MARK: Cancel
 
-    func cancelRequested() {
+    override func cancelRequested() {
         if isWaiting, !isWelcoming {
             cancelWaiting()
             return
@@ -563,87 +440,19 @@ final class PostgresClientConnection: ChannelDuplexHandler, BackendBorrower, Pro
         CancelSender.send(
             to: backend.target, processID: state.processID, secret: state.secret, tls: group.shared.targetTLS,
             on: loop.eventLoop
-        ) {
-            backend.cancelsUnderWay -= 1
-            if backend.cancelsUnderWay == 0, backend.releaseDeferred {
-                backend.releaseDeferred = false
-                pool?.release(backend)
-            }
-        }
+        ) { backend.cancelEnded(pool) }
     }
 
-    // MARK: Writing and back-pressure
-
-    @inline(__always)
-    private func write(_ bytes: ByteBuffer, flush: Bool) {
-        guard let context else { return }
-        if flush {
-            needsFlush = false
-            context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
-        } else {
-            needsFlush = true
-            context.write(wrapOutboundOut(bytes), promise: nil)
-        }
+    override func idledTooLong() {
+        reject(.fatal("57P05", "terminating connection due to idle client timeout"))
     }
 
-    func flush() {
-        guard needsFlush else { return }
-        needsFlush = false
-        context?.flush()
-        if let context, !context.channel.isWritable { backend?.pauseReads() }
+    override var summary: ClientSummary {
+        var summary = super.summary
+        summary.database = database
+        summary.pins = session?.pins.description ?? ""
+        summary.pinnedBy = session?.pinnedBy ?? ""
+        summary.backendProcess = backend?.session?.processID ?? 0
+        return summary
     }
-
-    func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable { backend?.resumeReads() } else { backend?.pauseReads() }
-        context.fireChannelWritabilityChanged()
-    }
-
-    func read(context: ChannelHandlerContext) {
-        if readsPaused { readWithheld = true } else { context.read() }
-    }
-
-    func resumeReads() {
-        guard readsPaused else { return }
-        readsPaused = false
-        if readWithheld {
-            readWithheld = false
-            context?.read()
-        }
-    }
-
-    // MARK: Time
-
-    func checkTimeouts(_ now: Int64) {
-        switch stage {
-        case .loggingIn:
-            if now - lastActive > loop.configuration.loginTimeout.nanosecondsCount { close() }
-        case .open:
-            guard backend == nil, !isWaiting, lastActive != Int64.max,
-                now - lastActive > group.configuration.pool.idleClientTimeout.nanosecondsCount
-            else { return }
-            reject(.fatal("57P05", "terminating connection due to idle client timeout"))
-        case .busy, .admin, .closed: break
-        }
-    }
-
-    /// For SHOW PINS and SHOW CLIENTS.
-    var summary: ClientSummary {
-        ClientSummary(
-            number: number, user: user, database: database, listener: listener.name,
-            state: backend != nil ? "linked" : isWaiting ? "waiting" : "idle",
-            pins: session?.pins.description ?? "", pinnedBy: session?.pinnedBy ?? "",
-            backendProcess: backend?.session?.processID ?? 0)
-    }
-}
-
-/// What the admin console shows of a client.
-struct ClientSummary: Sendable {
-    var number: UInt32
-    var user: String
-    var database: String
-    var listener: String
-    var state: String
-    var pins: String
-    var pinnedBy: String
-    var backendProcess: UInt32
 }

@@ -48,9 +48,7 @@ package final class BackendSession {
     private var prepared: [UInt32: UInt64] = [:]
     private var useCounter: UInt64 = 0
 
-    private var carry: ByteBuffer?
-    private var bodyRemaining = 0
-    private var bodySwallowed = false
+    private var carry = RelayCarry()
     private var internalFinished = false
 
     package init(reported: [String: String], processID: UInt32, secret: [UInt8]) {
@@ -60,7 +58,10 @@ package final class BackendSession {
     }
 
     /// Nothing is owed and no message is half received.
-    package var isQuiet: Bool { queue.isEmpty && carry == nil && bodyRemaining == 0 }
+    package var isQuiet: Bool { queue.isEmpty && carry.isEmpty }
+
+    /// The client has been sent the beginning of a message.
+    var isMidMessage: Bool { carry.bodyRemaining > 0 && !carry.bodySwallowed }
 
     /// An error or COPY has the server waiting for something only the client can send.
     package var isMidBatch: Bool { skipsUntilSync || copyIn }
@@ -143,22 +144,9 @@ package final class BackendSession {
     package func receive(
         _ bytes: ByteBuffer, toClient out: inout RelayOutput
     ) throws(PostgresWireError) -> Outcome {
-        var input = bytes
-        if var held = carry {
-            carry = nil
-            held.writeImmutableBuffer(input)
-            input = held
-        }
-        var index = input.readerIndex
+        var (input, index, run) = carry.take(bytes)
         let end = input.writerIndex
-        var run = index
         var sawReady = false
-        if bodyRemaining > 0 {
-            let count = min(bodyRemaining, end - index)
-            bodyRemaining -= count
-            index += count
-            if bodySwallowed { run = index }
-        }
         while index < end {
             guard let header = try input.postgresHeader(at: index) else { break }
             let limit = index + header.total
@@ -166,8 +154,8 @@ package final class BackendSession {
             if header.kind == BackendMessage.dataRow || header.kind == BackendMessage.copyData,
                 let front = queue.first, !front.swallowed
             {
-                if limit > end { bodyRemaining = limit - end }
-                bodySwallowed = false
+                if limit > end { carry.bodyRemaining = limit - end }
+                carry.bodySwallowed = false
                 index = min(limit, end)
                 continue
             }
@@ -185,8 +173,8 @@ package final class BackendSession {
                 run = min(limit, end)
             }
             if limit > end {
-                bodyRemaining = limit - end
-                bodySwallowed = !forwarded
+                carry.bodyRemaining = limit - end
+                carry.bodySwallowed = !forwarded
             }
             index = min(limit, end)
             if before != queue.count, let front = queue.first, front.kind == .emit || front.kind == .copyEnd {
@@ -195,12 +183,7 @@ package final class BackendSession {
                 settle(&out)
             }
         }
-        if run == input.readerIndex, index == end, out.isEmpty {
-            if index > run { out.append(input) }
-        } else {
-            out.append(input, from: run, to: index)
-        }
-        if index < end { carry = input.getSlice(at: index, length: end - index) }
+        carry.keep(input, from: index, run: run, &out)
         if internalFinished, isQuiet {
             internalFinished = false
             return .internalDone

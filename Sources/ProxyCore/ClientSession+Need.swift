@@ -32,11 +32,17 @@ extension ClientSession {
                     return .backend
                 }
                 consume(header.total)
-            case FrontendMessage.sync:
+            case FrontendMessage.sync, FrontendMessage.flush:
+                guard isWhole else {
+                    guard header.total <= ClientSession.heldTextLimit else {
+                        throw .badLength(kind: header.kind, length: header.total)
+                    }
+                    return .bytes
+                }
+                consume(header.total)
+                guard header.kind == FrontendMessage.sync else { continue }
                 dropsUntilSync = false
                 out.write { $0.writePostgresReady(.idle) }
-                consume(header.total)
-            case FrontendMessage.flush: consume(header.total)
             case FrontendMessage.copyData, FrontendMessage.copyDone, FrontendMessage.copyFail:
                 // Left over from a COPY that failed; the server would ignore them too.
                 if isWhole {

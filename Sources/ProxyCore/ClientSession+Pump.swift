@@ -39,7 +39,7 @@ extension ClientSession {
             if bodyDropped { turn.run = turn.index }
             if bodyRemaining == 0 { bodyDropped = false }
         }
-        while turn.index < turn.end, !terminated {
+        while turn.index < turn.end, !terminated, !holdsBehindForget {
             guard let header = try input.postgresHeader(at: turn.index) else { break }
             guard try accept(header, &turn, backend) else { break }
         }
@@ -81,11 +81,17 @@ extension ClientSession {
         case FrontendMessage.describe: return try describe(header, limit, &turn, backend)
         case FrontendMessage.execute:
             guard limit <= turn.end else { return false }
-            backend.expect(Expectation(.execute, detail: executeDetail(turn.input, turn.index + 5, limit)))
+            let detail = executeDetail(turn.input, turn.index + 5, limit)
+            if let detail, detail.effects.contains(where: \.forgetsStatements) { forgetsInBatch = true }
+            backend.expect(Expectation(.execute, detail: detail))
             turn.index = limit
         case FrontendMessage.close: return try close(header, limit, &turn, backend)
         case FrontendMessage.sync:
             if !backend.copyIn { backend.expect(Expectation(.sync)) }
+            if forgetsInBatch {
+                forgetsInBatch = false
+                holdsBehindForget = true
+            }
             pass(limit, &turn)
         case FrontendMessage.functionCall:
             backend.expect(Expectation(.functionCall))
@@ -153,6 +159,7 @@ extension ClientSession {
         }
         let detail = ExpectationDetail()
         detail.effects = list
+        holdsBehindForget = list.contains(where: \.forgetsStatements)
         addFingerprint(detail, list, turn.input, turn.index + 5, limit - 1)
         if let text = rewritten(list, turn.input, turn.index + 5, limit - 1, detail, &turn, backend, inBatch: false) {
             turn.cut(to: limit)

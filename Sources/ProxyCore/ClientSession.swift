@@ -73,6 +73,11 @@ package final class ClientSession {
     var observed: [String: String] = [:]
     var resetsAll = false
     var needsAudit = false
+    /// A statement that makes the server forget prepared statements is under way. Which it has is known only behind it,
+    /// so that what comes behind it waits.
+    var holdsBehindForget = false
+    /// The same of the batch being passed on, whose Sync is still to come.
+    var forgetsInBatch = false
     /// Parameters this session may have set that the server lists nowhere.
     var customNames: Set<String> = []
     /// Bytes of the message being passed on that have not come yet.
@@ -151,12 +156,15 @@ package final class ClientSession {
         case answered
         /// A transaction, or state that cannot be replayed, is lost with the backend.
         case fatal
+        /// The client has got the beginning of a message: nothing can be said to it any more.
+        case cut
     }
 
     /// The backend is gone. Requests that were never sent stay pending; for those sent the client gets `error`, as
     /// they may or may not have been carried out.
     package func backendLost(_ error: ServerError, toClient out: inout RelayOutput) -> Loss {
         guard let backend else { return .unnoticed }
+        let isCut = backend.isMidMessage
         let owed = backend.queue.filter { !$0.swallowed && $0.kind != .emit && $0.kind != .copyEnd }
         let wasPinned = isPinned
         let wasInTransaction = backend.status != .idle
@@ -169,6 +177,8 @@ package final class ClientSession {
         resetsAll = false
         pins = []
         needsAudit = false
+        holdsBehindForget = false
+        if isCut { return .cut }
         if wasPinned || wasInTransaction { return .fatal }
         if owed.isEmpty, bodyRemaining == 0, !midBatch { return .unnoticed }
         bodyDropped = bodyRemaining > 0
@@ -201,7 +211,9 @@ package final class ClientSession {
         guard let backend else { return .none }
         switch (phase, outcome) {
         case (.active, .ready):
-            if backend.status != .idle { return .none }
+            let held = holdsBehindForget
+            holdsBehindForget = false
+            if backend.status != .idle { return held ? .pump : .none }
             return transactionEnded(backend, &out)
         case (.active, .moved), (.unlinked, _), (.active, .internalDone): return .none
         case (.synchronising, .internalDone):
@@ -239,6 +251,8 @@ package final class ClientSession {
 
     /// Outside a transaction block, with nothing owed: settings are final, and the backend may go.
     private func transactionEnded(_ backend: BackendSession, _ out: inout RelayOutput) -> Step {
+        // A later batch has begun: the server would not read a question of the proxy's own before the end of that.
+        if backend.isMidBatch || bodyRemaining > 0 { return .pump }
         if !uncommitted.isEmpty || !observed.isEmpty || resetsAll { applyChanges(backend) }
         if needsAudit {
             needsAudit = false

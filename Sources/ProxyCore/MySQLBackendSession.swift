@@ -95,9 +95,7 @@ package final class MySQLBackendSession {
     private var phase = Phase.first
     private var prepared: [UInt32: Prepared] = [:]
     private var useCounter: UInt64 = 0
-    private var carry: ByteBuffer?
-    private var bodyRemaining = 0
-    private var bodySwallowed = false
+    private var carry = RelayCarry()
     /// The packet before was of the largest size: the next one goes on with its payload.
     private var continues = false
     private var internalFinished = false
@@ -109,7 +107,7 @@ package final class MySQLBackendSession {
         self.tracks = tracks
     }
 
-    package var isQuiet: Bool { queue.isEmpty && carry == nil && bodyRemaining == 0 }
+    package var isQuiet: Bool { queue.isEmpty && carry.isEmpty }
     package var isInTransaction: Bool { status.contains(.inTransaction) }
     var takesFile: Bool { if case .file = phase { true } else { false } }
 
@@ -219,7 +217,7 @@ package final class MySQLBackendSession {
     func clearTrack() { report.track = MySQLSessionTrack() }
 
     /// Whether an error could be put in the place of what is still to come.
-    var isAtPacketBoundary: Bool { bodyRemaining == 0 && !continues }
+    var isAtPacketBoundary: Bool { carry.bodyRemaining == 0 && !continues }
 
     /// COM_STMT_CLOSE, which has no answer, for the least recently used statement when there are too many.
     func closeOldest() -> ByteBuffer {
@@ -241,22 +239,9 @@ package final class MySQLBackendSession {
 
     /// Takes bytes from the server; those meant for the client are appended to `out`.
     package func receive(_ bytes: ByteBuffer, toClient out: inout RelayOutput) throws(MySQLWireError) -> Outcome {
-        var input = bytes
-        if var held = carry {
-            carry = nil
-            held.writeImmutableBuffer(input)
-            input = held
-        }
-        var index = input.readerIndex
+        var (input, index, run) = carry.take(bytes)
         let end = input.writerIndex
-        var run = index
         var finished = false
-        if bodyRemaining > 0 {
-            let count = min(bodyRemaining, end - index)
-            bodyRemaining -= count
-            index += count
-            if bodySwallowed { run = index }
-        }
         while index < end {
             guard let header = MySQLPacket.header(input, at: index) else { break }
             let limit = index + MySQLPacket.headerLength + header.length
@@ -275,8 +260,8 @@ package final class MySQLBackendSession {
                 }
                 continues = header.length == MySQLPacket.largestPayload
                 lastSequence = header.sequence
-                if limit > end { bodyRemaining = limit - end }
-                bodySwallowed = swallowed
+                if limit > end { carry.bodyRemaining = limit - end }
+                carry.bodySwallowed = swallowed
                 index = min(limit, end)
                 continue
             }
@@ -298,12 +283,7 @@ package final class MySQLBackendSession {
             if forwarded, let replacement { out.append(replacement) }
             index = limit
         }
-        if run == input.readerIndex, index == end, out.isEmpty {
-            if index > run { out.append(input) }
-        } else {
-            out.append(input, from: run, to: index)
-        }
-        if index < end { carry = input.getSlice(at: index, length: end - index) }
+        carry.keep(input, from: index, run: run, &out)
         if internalFinished, queue.isEmpty {
             internalFinished = false
             return .internalDone

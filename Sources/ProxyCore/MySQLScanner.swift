@@ -5,7 +5,7 @@
 /// It follows <https://dev.mysql.com/doc/refman/8.0/en/language-structure.html>. What stands in an executable comment
 /// (`/*! ... */`, `/*M! ... */`) is read as if there were no comment. It never fails: an unterminated construct runs to
 /// the end of the text, as the server will then refuse the text anyway.
-package struct MySQLScanner {
+package struct MySQLScanner: ScannedText {
     package enum Token: Equatable {
         /// An unquoted identifier or keyword.
         case word
@@ -33,7 +33,7 @@ package struct MySQLScanner {
         package init() {}
     }
 
-    private let text: UnsafeRawBufferPointer
+    package let text: UnsafeRawBufferPointer
     private let mode: Mode
     private var inExecutableComment = false
     /// Where the token last returned begins and ends.
@@ -48,9 +48,6 @@ package struct MySQLScanner {
 
     package var token: Range<Int> { tokenStart..<index }
 
-    @inline(__always)
-    private func byte(_ at: Int) -> UInt8 { at < text.count ? text[at] : 0 }
-
     package mutating func next() -> Token {
         skipBlank()
         tokenStart = index
@@ -59,13 +56,13 @@ package struct MySQLScanner {
         if MySQLScanner.startsWord(first) { return wordOrPrefixedString(first) }
         switch first {
         case UInt8(ascii: "'"):
-            skipQuoted(first, backslashes: !mode.noBackslashEscapes)
+            index = endOfQuoted(from: index, backslashes: !mode.noBackslashEscapes)
             return .string
         case UInt8(ascii: "\""):
-            skipQuoted(first, backslashes: !mode.ansiQuotes && !mode.noBackslashEscapes)
+            index = endOfQuoted(from: index, backslashes: !mode.ansiQuotes && !mode.noBackslashEscapes)
             return mode.ansiQuotes ? .quotedName : .string
         case UInt8(ascii: "`"):
-            skipQuoted(first, backslashes: false)
+            index = endOfQuoted(from: index, backslashes: false)
             return .quotedName
         case UInt8(ascii: "0")...UInt8(ascii: "9"):
             // 1e5 and 0x1F are numbers, and so is a name that begins with a digit, which does no harm here.
@@ -84,8 +81,7 @@ package struct MySQLScanner {
     private mutating func wordOrPrefixedString(_ first: UInt8) -> Token {
         if byte(index + 1) == UInt8(ascii: "'"), first | 0x20 == UInt8(ascii: "x") || first | 0x20 == UInt8(ascii: "b")
         {
-            index += 1
-            skipQuoted(UInt8(ascii: "'"), backslashes: false)
+            index = endOfQuoted(from: index + 1, backslashes: false)
             return .string
         }
         index += 1
@@ -98,7 +94,8 @@ package struct MySQLScanner {
         let system = byte(index) == UInt8(ascii: "@")
         if system { index += 1 }
         switch byte(index) {
-        case UInt8(ascii: "'"), UInt8(ascii: "\""), UInt8(ascii: "`"): skipQuoted(text[index], backslashes: false)
+        case UInt8(ascii: "'"), UInt8(ascii: "\""), UInt8(ascii: "`"):
+            index = endOfQuoted(from: index, backslashes: false)
         default:
             while MySQLScanner.continuesWord(byte(index)) || byte(index) == UInt8(ascii: ".") { index += 1 }
         }
@@ -108,15 +105,15 @@ package struct MySQLScanner {
     private mutating func skipBlank() {
         while index < text.count {
             let current = text[index]
-            if current == 0x20 || (current >= 0x09 && current <= 0x0d) || current == 0 {
+            if MySQLScanner.isBlank(current) {
                 index += 1
             } else if current == UInt8(ascii: "#")
                 || (current == UInt8(ascii: "-") && byte(index + 1) == current && byte(index + 2) <= 0x20)
             {
                 while index < text.count, text[index] != 0x0a { index += 1 }
-            } else if current == UInt8(ascii: "/"), byte(index + 1) == UInt8(ascii: "*") {
+            } else if isPair(UInt8(ascii: "/"), UInt8(ascii: "*"), at: index) {
                 skipComment()
-            } else if inExecutableComment, current == UInt8(ascii: "*"), byte(index + 1) == UInt8(ascii: "/") {
+            } else if inExecutableComment, isPair(UInt8(ascii: "*"), UInt8(ascii: "/"), at: index) {
                 inExecutableComment = false
                 index += 2
             } else {
@@ -130,71 +127,23 @@ package struct MySQLScanner {
         if byte(at) == UInt8(ascii: "M"), byte(at + 1) == UInt8(ascii: "!") { at += 1 }
         if byte(at) == UInt8(ascii: "!") {
             at += 1
-            while byte(at) >= 0x30, byte(at) <= 0x39 { at += 1 }
+            while MySQLScanner.isDigit(byte(at)) { at += 1 }
             index = min(at, text.count)
             inExecutableComment = true
             return
         }
-        index += 2
-        while index < text.count {
-            if text[index] == UInt8(ascii: "*"), byte(index + 1) == UInt8(ascii: "/") {
-                index += 2
-                return
-            }
-            index += 1
-        }
-    }
-
-    private mutating func skipQuoted(_ quote: UInt8, backslashes: Bool) {
-        index += 1
-        while index < text.count {
-            let current = text[index]
-            if backslashes, current == UInt8(ascii: "\\") {
-                index += 2
-            } else if current == quote {
-                index += 1
-                guard byte(index) == quote else { return }
-                index += 1
-            } else {
-                index += 1
-            }
-        }
-        index = min(index, text.count)
+        index = endOfComment(from: index, nests: false)
     }
 
     @inline(__always)
-    static func startsWord(_ byte: UInt8) -> Bool {
-        let lower = byte | 0x20
-        return (lower >= 0x61 && lower <= 0x7a) || byte == UInt8(ascii: "_") || byte == UInt8(ascii: "$")
-            || byte >= 0x80
-    }
+    static func startsWord(_ byte: UInt8) -> Bool { isLetter(byte) || byte == UInt8(ascii: "$") }
 
     @inline(__always)
-    static func continuesWord(_ byte: UInt8) -> Bool { startsWord(byte) || (byte >= 0x30 && byte <= 0x39) }
-
-    /// Whether the bytes `range` spell `word` (lower case ASCII), without regard to case.
-    @inline(__always)
-    package func spells(_ range: Range<Int>, _ word: StaticString) -> Bool {
-        guard range.count == word.utf8CodeUnitCount else { return false }
-        let expected = word.utf8Start
-        for offset in 0..<range.count {
-            var byte = text[range.lowerBound + offset]
-            if byte >= 0x41, byte <= 0x5a { byte |= 0x20 }
-            if byte != expected[offset] { return false }
-        }
-        return true
-    }
+    static func continuesWord(_ byte: UInt8) -> Bool { startsWord(byte) || isDigit(byte) }
 
     /// Whether the token last returned spells `word`.
     @inline(__always)
     package func isWord(_ word: StaticString) -> Bool { spells(tokenStart..<index, word) }
-
-    package func string(_ range: Range<Int>) -> String {
-        String(decoding: UnsafeRawBufferPointer(rebasing: text[range]), as: UTF8.self)
-    }
-
-    @inline(__always)
-    package func lowercasedFirst(_ at: Int) -> UInt8 { text[at] | 0x20 }
 
     /// An identifier without its quotes, in lower case: names of tables differ in case only on some servers.
     package func name(_ range: Range<Int>) -> String {

@@ -5,7 +5,7 @@
 /// It follows <https://www.postgresql.org/docs/current/sql-syntax-lexical.html>: quoted strings (standard, E'',
 /// dollar-quoted), quoted identifiers, nested comments, numbers, identifiers. It never fails: an unterminated
 /// construct runs to the end of the text, as the server will then refuse the text anyway.
-package struct SQLScanner {
+package struct SQLScanner: ScannedText {
     package enum Token: Equatable {
         /// An unquoted identifier or keyword.
         case word
@@ -19,16 +19,13 @@ package struct SQLScanner {
         case end
     }
 
-    private let text: UnsafeRawBufferPointer
+    package let text: UnsafeRawBufferPointer
     /// Where the token last returned begins and ends.
     package private(set) var tokenStart = 0
     package private(set) var index = 0
 
     /// The caller keeps `text` alive and unchanged while the scanner is in use.
     package init(_ text: UnsafeRawBufferPointer) { self.text = text }
-
-    @inline(__always)
-    private func byte(_ at: Int) -> UInt8 { at < text.count ? text[at] : 0 }
 
     package mutating func next() -> Token {
         skipBlank()
@@ -38,10 +35,10 @@ package struct SQLScanner {
         if SQLScanner.startsWord(first) { return wordOrPrefixedString(first) }
         switch first {
         case UInt8(ascii: "'"):
-            skipString(backslashes: false)
+            index = endOfQuoted(from: index, backslashes: false)
             return .string
         case UInt8(ascii: "\""):
-            skipQuoted(UInt8(ascii: "\""))
+            index = endOfQuoted(from: index, backslashes: false)
             return .quotedName
         case UInt8(ascii: "0")...UInt8(ascii: "9"):
             while index < text.count, SQLScanner.continuesWord(text[index]) || text[index] == UInt8(ascii: ".") {
@@ -63,12 +60,10 @@ package struct SQLScanner {
         if second == UInt8(ascii: "'") {
             switch first | 0x20 {
             case UInt8(ascii: "e"):
-                index += 1
-                skipString(backslashes: true)
+                index = endOfQuoted(from: index + 1, backslashes: true)
                 return .string
             case UInt8(ascii: "b"), UInt8(ascii: "x"), UInt8(ascii: "n"):
-                index += 1
-                skipString(backslashes: false)
+                index = endOfQuoted(from: index + 1, backslashes: false)
                 return .string
             default: break
             }
@@ -81,60 +76,16 @@ package struct SQLScanner {
     private mutating func skipBlank() {
         while index < text.count {
             let current = text[index]
-            if current == 0x20 || (current >= 0x09 && current <= 0x0d) || current == 0 {
+            if SQLScanner.isBlank(current) {
                 index += 1
-            } else if current == UInt8(ascii: "-"), byte(index + 1) == UInt8(ascii: "-") {
+            } else if isPair(UInt8(ascii: "-"), UInt8(ascii: "-"), at: index) {
                 while index < text.count, text[index] != 0x0a, text[index] != 0x0d { index += 1 }
-            } else if current == UInt8(ascii: "/"), byte(index + 1) == UInt8(ascii: "*") {
-                skipComment()
+            } else if isPair(UInt8(ascii: "/"), UInt8(ascii: "*"), at: index) {
+                index = endOfComment(from: index, nests: true)
             } else {
                 return
             }
         }
-    }
-
-    private mutating func skipComment() {
-        var depth = 0
-        while index < text.count {
-            if text[index] == UInt8(ascii: "/"), byte(index + 1) == UInt8(ascii: "*") {
-                depth += 1
-                index += 2
-            } else if text[index] == UInt8(ascii: "*"), byte(index + 1) == UInt8(ascii: "/") {
-                depth -= 1
-                index += 2
-                if depth == 0 { return }
-            } else {
-                index += 1
-            }
-        }
-        index = text.count
-    }
-
-    private mutating func skipString(backslashes: Bool) {
-        index += 1
-        while index < text.count {
-            if backslashes, text[index] == UInt8(ascii: "\\") {
-                index = min(index + 2, text.count)
-            } else if text[index] == UInt8(ascii: "'") {
-                index += 1
-                guard byte(index) == UInt8(ascii: "'") else { return }
-                index += 1
-            } else {
-                index += 1
-            }
-        }
-    }
-
-    private mutating func skipQuoted(_ quote: UInt8) {
-        index += 1
-        while index < text.count {
-            if text[index] == quote {
-                index += 1
-                guard byte(index) == quote else { return }
-            }
-            index += 1
-        }
-        index = min(index, text.count)
     }
 
     /// A scanner for the text inside the dollar quotes of the token last returned; nil for other strings.
@@ -175,41 +126,16 @@ package struct SQLScanner {
     }
 
     @inline(__always)
-    static func startsWord(_ byte: UInt8) -> Bool {
-        let lower = byte | 0x20
-        return (lower >= 0x61 && lower <= 0x7a) || byte == UInt8(ascii: "_") || byte >= 0x80
-    }
+    static func startsWord(_ byte: UInt8) -> Bool { isLetter(byte) }
 
     @inline(__always)
-    static func continuesWord(_ byte: UInt8) -> Bool {
-        startsWord(byte) || (byte >= 0x30 && byte <= 0x39) || byte == UInt8(ascii: "$")
-    }
-
-    /// Whether the bytes `range` spell `word` (lower case ASCII), without regard to case.
-    @inline(__always)
-    package func spells(_ range: Range<Int>, _ word: StaticString) -> Bool {
-        guard range.count == word.utf8CodeUnitCount else { return false }
-        let expected = word.utf8Start
-        for offset in 0..<range.count {
-            var byte = text[range.lowerBound + offset]
-            if byte >= 0x41, byte <= 0x5a { byte |= 0x20 }
-            if byte != expected[offset] { return false }
-        }
-        return true
-    }
+    static func continuesWord(_ byte: UInt8) -> Bool { isLetter(byte) || isDigit(byte) || byte == UInt8(ascii: "$") }
 
     @inline(__always)
     package func begins(_ range: Range<Int>, _ prefix: StaticString) -> Bool {
         guard range.count >= prefix.utf8CodeUnitCount else { return false }
         return spells(range.lowerBound..<(range.lowerBound + prefix.utf8CodeUnitCount), prefix)
     }
-
-    package func string(_ range: Range<Int>) -> String {
-        String(decoding: UnsafeRawBufferPointer(rebasing: text[range]), as: UTF8.self)
-    }
-
-    @inline(__always)
-    package func lowercasedFirst(_ at: Int) -> UInt8 { text[at] | 0x20 }
 
     /// An identifier as the server folds it: unquoted to lower case, quoted without its quotes.
     package func name(_ range: Range<Int>) -> String {

@@ -42,6 +42,9 @@ package struct StatementEffect: Equatable, Sendable {
     }
 
     var isPlain: Bool { kind == .plain && pins.isEmpty && !needsAudit }
+
+    /// The server has no prepared statements behind it.
+    var forgetsStatements: Bool { kind == .discardAll || kind == .deallocateAll }
 }
 
 /// The effects of all statements of one query text.

@@ -4,21 +4,15 @@
 Needs the program (BOREALIS, by default the release build) and PostgreSQL in BOREALIS_PG_BIN.
 As root, the servers run as the user in BOREALIS_PG_USER (default postgres).
 """
-import os, pathlib, shutil, signal, socket, subprocess, tempfile, time
+import os, pathlib, shutil, subprocess, tempfile
 
 import psycopg
 import pytest
 
+from proxied import Proxied, free_port, until
+
 BIN = pathlib.Path(os.environ.get("BOREALIS_PG_BIN", "/usr/lib/postgresql/15/bin"))
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BOREALIS = os.environ.get("BOREALIS", str(ROOT / ".build/release/borealis"))
 USER = os.environ.get("BOREALIS_PG_USER", "postgres")
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def run(*args, **kw):
@@ -45,6 +39,9 @@ class Server:
     def stop(self, mode="fast"):
         run(BIN / "pg_ctl", "-D", self.data, "-m", mode, "-w", "stop")
 
+    def kill(self):
+        self.stop("immediate")
+
     def promote(self):
         run(BIN / "pg_ctl", "-D", self.data, "-w", "promote")
 
@@ -53,12 +50,13 @@ class Server:
                                autocommit=True, **kw)
 
 
-class Cluster:
+class Cluster(Proxied):
     """A primary, a standby and a proxy over both."""
 
+    lost = psycopg.OperationalError
+
     def __init__(self, directory, standby=True, pool=10, borrow=15, tls=False):
-        self.directory = directory
-        os.chmod(directory, 0o777)
+        self.prepare(directory, tls)
         password = directory / "pw"
         password.write_text("pw\n")
         password.chmod(0o644)
@@ -75,7 +73,7 @@ class Cluster:
             c.execute("SET password_encryption = md5")
             c.execute("CREATE ROLE old LOGIN PASSWORD 'old'")
             c.execute("CREATE DATABASE app OWNER app")
-        self.servers = [self.primary]
+        self.servers.append(self.primary)
         if standby:
             self.standby = Server(directory / "standby")
             run(BIN / "pg_basebackup", "-d", f"host=127.0.0.1 port={self.primary.port} user=postgres password=pw",
@@ -83,48 +81,12 @@ class Cluster:
             self.standby.configure()
             self.standby.start()
             self.servers.append(self.standby)
-        self.port, self.reader_port, self.metrics_port = free_port(), free_port(), free_port()
-        certificate = ""
-        if tls:
-            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days",
-                            "2", "-keyout", directory / "key.pem", "-out", directory / "cert.pem"], check=True,
-                           stderr=subprocess.DEVNULL)
-            certificate = f", tls: {{certificate: {directory}/cert.pem, key: {directory}/key.pem}}"
-        targets = "".join(f"      - {{host: 127.0.0.1, port: {s.port}}}\n" for s in self.servers)
-        self.config = directory / "proxy.yaml"
-        self.config.write_text(f"""
-name: test
-threads: {os.environ.get("BOREALIS_PROXY_THREADS", "1")}
-metrics: {{host: 127.0.0.1, port: {self.metrics_port}}}
-admin_users: [postgres]
-groups:
-  - engine: POSTGRESQL
-    targets:
-{targets}
-    listeners:
-      - {{name: rw, port: {self.port}{certificate}}}
-      - {{name: ro, port: {self.reader_port}, role: READ_ONLY}}
-    users:
-      - {{name: postgres, password: pw}}
-      - {{name: app, password: app}}
-      - {{name: old, password: old, method: POSTGRES_MD5}}
-    pool: {{max_connections: {pool}, connection_borrow_timeout_seconds: {borrow}}}
-""")
-        self.proxy = None
+        self.configure("POSTGRESQL", "postgres", """
+      - {name: postgres, password: pw}
+      - {name: app, password: app}
+      - {name: old, password: old, method: POSTGRES_MD5}
+""", f"max_connections: {pool}, connection_borrow_timeout_seconds: {borrow}")
         self.start_proxy()
-
-    def start_proxy(self):
-        self.proxy = subprocess.Popen([BOREALIS, "proxy", "--config", str(self.config)], stdin=subprocess.DEVNULL,
-                                      stdout=open(self.directory / "proxy.log", "a"), stderr=subprocess.STDOUT)
-        deadline = time.time() + 20
-        while True:
-            try:
-                self.connect().close()
-                return
-            except psycopg.OperationalError:
-                if time.time() > deadline:
-                    raise
-                time.sleep(0.1)
 
     def dsn(self, **kw):
         values = dict(host="127.0.0.1", port=self.port, user="app", password="app", dbname="app", connect_timeout=10)
@@ -148,73 +110,50 @@ groups:
     def pins(self):
         return self.show("pins")
 
-    def no_pins(self):
-        """A pin ends when the audit after the client's answer is done: a moment later, on another loop."""
-        deadline = time.time() + 3
-        while self.pins():
-            if time.time() > deadline:
-                return False
-            time.sleep(0.05)
-        return True
 
-    def close(self):
-        if self.proxy:
-            self.proxy.terminate()
-            self.proxy.wait(10)
-        for server in self.servers:
-            try:
-                server.stop("immediate")
-            except subprocess.SubprocessError:
-                pass
-
-
-@pytest.fixture(scope="session")
-def cluster():
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="borealis-proxy-"))
-    made = Cluster(directory, standby=False, pool=4)
-    yield made
-    made.close()
-    shutil.rmtree(directory, ignore_errors=True)
-
-
-@pytest.fixture
-def failover_cluster():
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="borealis-proxy-"))
-    made = Cluster(directory, standby=True, pool=4)
-    yield made
-    made.close()
-    shutil.rmtree(directory, ignore_errors=True)
-
-
-def made(directory=None, **kw):
-    from mariadb_cluster import Cluster as MariaCluster
+def made(kind, **kw):
     directory = pathlib.Path(tempfile.mkdtemp(prefix="borealis-proxy-"))
     try:
-        cluster = MariaCluster(directory, **kw)
+        cluster = kind(directory, **kw)
         yield cluster
         cluster.close()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
+def made_maria(**kw):
+    from mariadb_cluster import Cluster as MariaCluster
+    yield from made(MariaCluster, **kw)
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    yield from made(Cluster, standby=False, pool=4)
+
+
+@pytest.fixture
+def failover_cluster():
+    yield from made(Cluster, standby=True, pool=4)
+
+
 @pytest.fixture(scope="session")
 def maria():
-    yield from made()
+    yield from made_maria()
 
 
 @pytest.fixture
 def maria_pair():
-    yield from made(replica=True)
+    yield from made_maria(replica=True)
 
 
 @pytest.fixture
 def maria_impatient():
-    yield from made(pool=2, borrow=1)
+    yield from made_maria(pool=2, borrow=1)
 
 
 @pytest.fixture
 def maria_tls():
-    yield from made(tls=True)
+    yield from made_maria(tls=True)
 
 
 @pytest.fixture
@@ -224,20 +163,20 @@ def maria_peers(maria):
     text = own.replace("name: test", f"name: second\nproxy_id: 1\npeers: {{0: {{host: 127.0.0.1, port: {maria.port}}}}}")
     text = text.replace(f"port: {maria.port}}}\n      - {{name: ro", f"port: {port}}}\n      - {{name: ro")
     text = text.replace(f"port: {maria.reader_port}", f"port: {free_port()}")
+    text = text.replace(f"port: {maria.split_port}", f"port: {free_port()}")
     text = text.replace(f"port: {maria.metrics_port}", f"port: {free_port()}")
     config = maria.directory / "second.yaml"
     config.write_text(text)
-    process = subprocess.Popen([BOREALIS, "proxy", "--config", str(config)], stdin=subprocess.DEVNULL,
-                               stdout=open(maria.directory / "second.log", "a"), stderr=subprocess.STDOUT)
-    deadline = time.time() + 20
-    while True:
+    process = maria.spawn(config, "second.log")
+
+    def answers():
         try:
             maria.connect(port=port).close()
-            break
-        except Exception:
-            if time.time() > deadline:
-                raise
-            time.sleep(0.1)
+            return True
+        except maria.lost:
+            return False
+
+    assert until(answers, 20)
     yield maria, port
     process.terminate()
     process.wait(10)

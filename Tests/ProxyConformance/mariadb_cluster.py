@@ -8,7 +8,7 @@ import json, os, shutil, subprocess, time, urllib.request
 
 import pymysql
 
-from conftest import BOREALIS, free_port
+from proxied import Proxied, free_port
 
 ENGINE_USER = "mysql"
 # Debian has the plugin in mariadb-server, the package that also runs a service; its programs alone come without.
@@ -57,18 +57,22 @@ class Server:
             for statement in statements:
                 c.cursor().execute(statement)
 
+    def kill(self):
+        self.stop(hard=True)
+
     def stop(self, hard=False):
         if self.process and self.process.poll() is None:
             self.process.kill() if hard else self.process.terminate()
             self.process.wait(60)
 
 
-class Cluster:
+class Cluster(Proxied):
     """A primary, perhaps a replica, and a proxy over both."""
 
+    lost = pymysql.err.OperationalError
+
     def __init__(self, directory, replica=False, pool=4, borrow=15, tls=False, extra=""):
-        self.directory = directory
-        os.chmod(directory, 0o777)
+        self.prepare(directory, tls)
         self.primary = Server(directory / "primary", 1)
         self.primary.install()
         self.primary.start()
@@ -80,7 +84,7 @@ class Cluster:
                "GRANT ALL ON app.* TO ed@'%'"] if HAS_ED25519 else []),
             "CREATE USER monitor@'%' IDENTIFIED BY 'monitor'", "GRANT REPLICA MONITOR ON *.* TO monitor@'%'",
             "CREATE USER copy@'%' IDENTIFIED BY 'copy'", "GRANT REPLICATION SLAVE ON *.* TO copy@'%'")
-        self.servers = [self.primary]
+        self.servers.append(self.primary)
         if replica:
             self.replica = Server(directory / "replica", 2)
             self.replica.install()
@@ -90,41 +94,20 @@ class Cluster:
                 "MASTER_PASSWORD='copy', MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=1", "START SLAVE")
             self.servers.append(self.replica)
             self.wait_for_replica()
-        self.port, self.reader_port, self.metrics_port = free_port(), free_port(), free_port()
-        certificate = ""
-        if tls:
-            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days",
-                            "2", "-keyout", directory / "key.pem", "-out", directory / "cert.pem"], check=True,
-                           stderr=subprocess.DEVNULL)
-            certificate = f", tls: {{certificate: {directory}/cert.pem, key: {directory}/key.pem}}"
-        targets = "".join(f"      - {{host: 127.0.0.1, port: {s.port}}}\n" for s in self.servers)
-        self.config = directory / "proxy.yaml"
-        self.config.write_text(f"""
-name: test
-threads: {os.environ.get("BOREALIS_PROXY_THREADS", "1")}
-metrics: {{host: 127.0.0.1, port: {self.metrics_port}}}
-admin_users: [boss]
-groups:
-  - engine: MYSQL
-    targets:
-{targets}
-    listeners:
-      - {{name: rw, port: {self.port}{certificate}}}
-      - {{name: ro, port: {self.reader_port}, role: READ_ONLY}}
-    users:
-      - {{name: app, password: app}}
-      - {{name: boss, password: boss}}
-      - {{name: sha, password: app, method: MYSQL_CACHING_SHA2_PASSWORD, backend_user: app}}
-      - {{name: native, password: "*5BCB3E6AC345B435C7C2E6B7949A04CE6F6563D3", method: MYSQL_NATIVE_PASSWORD,
-         backend_user: app, backend_password: app}}
-      - {{name: clear, password: app, method: CLEARTEXT, backend_user: app}}
-      - {{name: ed, password: a longer password than thirty-two bytes}}
-      - {{name: monitor, password: monitor}}
-    health: {{user: monitor}}
-    pool: {{max_connections: {pool}, connection_borrow_timeout_seconds: {borrow}{extra}}}
-""")
-        self.proxy = None
+        self.configure("MYSQL", "boss", """
+      - {name: app, password: app}
+      - {name: boss, password: boss}
+      - {name: sha, password: app, method: MYSQL_CACHING_SHA2_PASSWORD, backend_user: app}
+      - {name: native, password: "*5BCB3E6AC345B435C7C2E6B7949A04CE6F6563D3", method: MYSQL_NATIVE_PASSWORD,
+         backend_user: app, backend_password: app}
+      - {name: clear, password: app, method: CLEARTEXT, backend_user: app}
+      - {name: ed, password: a longer password than thirty-two bytes}
+      - {name: monitor, password: monitor}
+""", f"max_connections: {pool}, connection_borrow_timeout_seconds: {borrow}{extra}", "    health: {user: monitor}")
         self.start_proxy()
+
+    def refused(self, error):
+        return error.args[0] == 2003
 
     def wait_for_replica(self):
         deadline = time.time() + 30
@@ -140,26 +123,6 @@ groups:
 
     def promote(self):
         self.replica.run("STOP SLAVE", "RESET SLAVE ALL", "SET GLOBAL read_only=OFF")
-
-    def start_proxy(self, patience=20, **kw):
-        """Returns when a client gets in, or raises what it got after `patience` seconds with an open port."""
-        self.proxy = subprocess.Popen([BOREALIS, "proxy", "--config", str(self.config)], stdin=subprocess.DEVNULL,
-                                      stdout=open(self.directory / "proxy.log", "a"), stderr=subprocess.STDOUT)
-        limit = time.time() + 20
-        deadline = time.time() + patience
-        while True:
-            try:
-                return self.connect(**kw).close()
-            except pymysql.err.OperationalError as error:
-                refused = error.args[0] == 2003
-                if time.time() > (limit if refused else deadline):
-                    raise
-                time.sleep(0.1)
-
-    def restart_proxy(self, patience=20, **kw):
-        self.proxy.terminate()
-        self.proxy.wait(10)
-        self.start_proxy(patience, **kw)
 
     def dsn(self, **kw):
         values = dict(host="127.0.0.1", port=self.port, user="app", password="app", database="app")
@@ -183,18 +146,3 @@ groups:
 
     def reasons(self):
         return sorted(p["reason"] for p in self.pins())
-
-    def no_pins(self):
-        deadline = time.time() + 3
-        while self.pins():
-            if time.time() > deadline:
-                return False
-            time.sleep(0.05)
-        return True
-
-    def close(self):
-        if self.proxy:
-            self.proxy.terminate()
-            self.proxy.wait(10)
-        for server in self.servers:
-            server.stop(hard=True)
