@@ -49,14 +49,15 @@ extension VolumeDriver {
     ///
     /// - Parameter progress: told a sentence now and then while it takes long
     package func attach(progress: (String) -> Void) throws -> Attachment {
+        // Taken by a mount as well: the files are another's then.
+        let note = CacheNote.take(from: configuration.directory)
         switch configuration.mode {
-        case .writer: return try attachWriter(progress: progress)
+        case .writer: return try attachWriter(note, progress: progress)
         case .local(let lsn): return try attachLocal(at: lsn, progress: progress)
         }
     }
 
-    private func attachWriter(progress: (String) -> Void) throws -> Attachment {
-        let note = CacheNote.take(from: configuration.directory)
+    private func attachWriter(_ note: CacheNote?, progress: (String) -> Void) throws -> Attachment {
         let recovered = try recover(progress: progress)
         let required = Dictionary(uniqueKeysWithValues: recovered.groups.map { ($0.group, $0.end) })
         let namespace = try readNamespace(at: recovered.vdl, required: required, recovered: recovered)
@@ -239,7 +240,7 @@ extension VolumeDriver {
         guard core.withLock({ $0.phase }) == .attached, let inDoubt, awaitDurable(milliseconds: 10_000) else {
             logger.notice("the cache is made anew")
             core.withLock { $0.ring = nil }
-            return try attachWriter { [logger] in logger.notice("attach", metadata: ["progress": "\($0)"]) }
+            return try attachWriter(nil) { [logger] in logger.notice("attach", metadata: ["progress": "\($0)"]) }
         }
         let namespace = core.withLock { $0.builder?.namespace } ?? Namespace()
         let attachment = try remount(namespace, inDoubt: inDoubt)
