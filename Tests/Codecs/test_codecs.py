@@ -114,6 +114,10 @@ def to_probe(value):
         return {"fields": {key: to_probe(item) for key, item in value.items()}}
     if isinstance(value, list):
         return [to_probe(item) for item in value]
+    if isinstance(value, bool):
+        return {"flag": value}
+    if isinstance(value, float):
+        return {"number": value}
     if isinstance(value, datetime.datetime):
         return {"time": int(value.timestamp() * 1000)}
     if isinstance(value, bytes):
