@@ -76,6 +76,11 @@ extension DesiredState {
                 .failoverStarted(to: name, crossesZones: old?.zone != target?.zone), cluster: record, account: account,
                 now: .now)
             if record.status == .available { record.status = .failingOver }
+            // Both are started anew, as what they are from now on; the others go on.
+            for member in members(of: record.id)
+            where [failover.from, failover.to].contains(member.planeID) && member.status == .available {
+                instances[member.id]?.status = .rebooting
+            }
         }
         if failover.isComplete, record.failover?.isComplete == false {
             record.failover?.isComplete = true

@@ -59,10 +59,15 @@ class Values:
     def make(self, shape, depth=0, place=None):
         kind = shape.type_name
         if kind == "structure":
+            chosen = [
+                name for name in shape.members
+                if name in shape.required_members or depth < 4 and self.rng.random() < 0.6]
+            # A form cannot say that a structure is there and empty.
+            if not chosen and depth:
+                chosen = list(shape.members)[:1]
             return {
-                name: self.make(member, depth + 1, member.serialization.get("location"))
-                for name, member in shape.members.items()
-                if name in shape.required_members or depth < 4 and self.rng.random() < 0.6}
+                name: self.make(shape.members[name], depth + 1, shape.members[name].serialization.get("location"))
+                for name in chosen}
         if kind == "list":
             if depth > 5:
                 return []
@@ -74,6 +79,8 @@ class Values:
             if getattr(shape, "enum", None):
                 return self.rng.choice(shape.enum)
             return self.rng.choice(["x", "y-1", "abc"] if place in ("header", "headers") else self.TEXTS)
+        if place == "statusCode":
+            return self.rng.choice([200, 201, 202])
         if kind == "integer":
             return self.rng.randint(-2**31, 2**31 - 1)
         if kind == "long":
