@@ -234,7 +234,8 @@ package actor Reconciler {
         let found = observed.first { $0.id == cluster.planeID }
         switch instance.status {
         case .creating, .rebooting, .modifying, .starting:
-            guard cluster.status != .creating else { return }
+            // While the data plane moves the writer, nobody else tells its instances what they are.
+            guard ![.creating, .failingOver].contains(cluster.status) else { return }
             try await bringUp(instance, cluster, found)
         case .available: try await keepInSync(instance, cluster, found)
         case .stopping:

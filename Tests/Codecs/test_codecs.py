@@ -60,8 +60,8 @@ class Values:
         kind = shape.type_name
         if kind == "structure":
             chosen = [
-                name for name in shape.members
-                if name in shape.required_members or depth < 4 and self.rng.random() < 0.6]
+                name for name, member in shape.members.items()
+                if name in shape.required_members or member.serialization.get("location") == "statusCode" or depth < 4 and self.rng.random() < 0.6]
             # A form cannot say that a structure is there and empty.
             if not chosen and depth:
                 chosen = list(shape.members)[:1]

@@ -48,7 +48,7 @@ def settled(api, cluster):
 
 
 def wait_settled(api, cluster):
-    until(f"{cluster} is available as a whole", lambda: settled(api, cluster), 120)
+    until(f"{cluster} is available as a whole", lambda: settled(api, cluster), 120, context=api.region.describe)
 
 
 def test_readers_have_the_data(api, trio):
@@ -98,7 +98,7 @@ def test_failover_on_request(api, trio):
     answer = rds.failover_db_cluster(DBClusterIdentifier=trio, TargetDBInstanceIdentifier=target)["DBCluster"]
     assert answer["Status"] == "failing-over"
     refused(rds.failover_db_cluster, "InvalidDBClusterStateFault", DBClusterIdentifier=trio)
-    until("the target is the writer", lambda: writer(api, trio) == target, 60)
+    until("the target is the writer", lambda: writer(api, trio) == target, 60, context=api.region.describe)
     wait_settled(api, trio)
     # The old connection is gone, a new one finds the new writer, and the data.
     with pytest.raises(psycopg.Error):
