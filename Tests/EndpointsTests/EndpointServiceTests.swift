@@ -8,10 +8,10 @@ import NIOPosix
 import Synchronization
 import Testing
 
+private let group = MultiThreadedEventLoopGroup.singleton
+
 /// Endpoints in front of servers that say their name and then echo.
 @Suite(.serialized) struct EndpointServiceTests {
-    private static let group = MultiThreadedEventLoopGroup.singleton
-
     /// Says its name, sends back what it gets, and counts connections.
     private final class Server: Sendable {
         private final class Accepted: Sendable {
@@ -205,7 +205,7 @@ import Testing
             try await client.connect(port)
             try await Self.until("it is served") { !client.text.isEmpty }
         }
-        #expect((one.connections, two.connections, writer.connections) == (5, 5, 0))
+        #expect([one.connections, two.connections, writer.connections] == [5, 5, 0])
         try await one.stop()
         try await Self.until("its clients are gone") { clients.count { $0.closed } == 5 }
         let next = Client()
