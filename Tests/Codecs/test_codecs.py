@@ -146,6 +146,12 @@ def is_plain(shape, seen=()):
     return is_plain(shape.member if shape.type_name == "list" else shape.value, seen)
 
 
+def has_raw_payload(shape):
+    """Whether the body is one member as it is: botocore always reads that as a text, even when it is a blob or absent."""
+    payload = shape.serialization.get("payload") if shape else None
+    return payload is not None and shape.members[payload].type_name in ("blob", "string")
+
+
 @pytest.mark.parametrize("service, protocol", SERVICES)
 def test_against_botocore(service, protocol, probe, tmp_path):
     derive = deriver()
@@ -170,7 +176,7 @@ def test_against_botocore(service, protocol, probe, tmp_path):
             assert answer.get("operation") == name, (where, answer, written)
             assert cleaned(from_probe(answer["input"])) == cleaned(parameters), where
             checked += 1
-        if is_plain(operation.output_shape):
+        if is_plain(operation.output_shape) and not has_raw_payload(operation.output_shape):
             output = values.make(operation.output_shape) if operation.output_shape else {}
             answer = probe(table=str(table), operation=name, output=to_probe(output))
             assert "status" in answer, (where, answer)
