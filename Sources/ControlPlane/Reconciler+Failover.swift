@@ -13,7 +13,7 @@ extension Reconciler {
     /// Takes over what the data plane decides by itself: who the writer is, and where everything is reached.
     func follow(_ found: ObservedCluster) async throws {
         guard let cluster = keeper.state.clusters.values.first(where: { $0.planeID == found.id }) else { return }
-        let account = account
+        let (account, offer) = (account, offers.first { $0.kind == found.engine })
         try await keeper.update { state in
             guard var record = state.clusters[cluster.id] else { return }
             if !record.host.isEmpty, let host = found.endpoint(.writer)?.host { record.host = host }
@@ -21,6 +21,7 @@ extension Reconciler {
             record.writer = found.writerID ?? record.writer
             state.clusters[cluster.id] = record
             state.note(found.failover, of: record, account)
+            if let offer { state.compare(with: found, record, offer, account) }
             for instance in found.instances {
                 guard let known = state.instances.values.first(where: { $0.planeID == instance.id }) else { continue }
                 state.instances[known.id]?.host = instance.host.isEmpty ? nil : instance.host
@@ -45,6 +46,22 @@ extension Reconciler {
 }
 
 extension DesiredState {
+    /// Instances that somebody adds or removes with `borealis instance` are so here as well.
+    fileprivate mutating func compare(
+        with found: ObservedCluster, _ cluster: ClusterRecord, _ offer: EngineOffer, _ account: Account
+    ) {
+        guard cluster.status == .available else { return }
+        let known = members(of: cluster.id)
+        for id in found.instanceIDs where !known.contains(where: { $0.planeID == id }) && instances[id] == nil {
+            instances[id] = Reconciler.record(of: id, found, cluster, offer, account)
+        }
+        for member in known where member.status == .available && !found.instanceIDs.contains(member.planeID) {
+            instances[member.id] = nil
+            renameMember(member.id, to: nil)
+            note(.instanceDeleted, instance: member, account: account, now: .now)
+        }
+    }
+
     /// Notes how far the newest failover is, with the events of what is new.
     fileprivate mutating func note(
         _ failover: ObservedCluster.Failover?, of cluster: ClusterRecord, _ account: Account
@@ -59,6 +76,11 @@ extension DesiredState {
                 .failoverStarted(to: name, crossesZones: old?.zone != target?.zone), cluster: record, account: account,
                 now: .now)
             if record.status == .available { record.status = .failingOver }
+            // Both are started anew, as what they are from now on; the others go on.
+            for member in members(of: record.id)
+            where [failover.from, failover.to].contains(member.planeID) && member.status == .available {
+                instances[member.id]?.status = .rebooting
+            }
         }
         if failover.isComplete, record.failover?.isComplete == false {
             record.failover?.isComplete = true

@@ -118,16 +118,25 @@ package actor Reconciler {
         cluster.masterUsername = found.masterUsername
         cluster.status = .available
         cluster.isDatabaseMade = true
-        let instances = found.instanceIDs.map { id in
-            var instance = InstanceRecord(
-                id: id, planeID: id, cluster: found.id, instanceClass: "db.t4g.medium", offer: offer, account: account)
-            instance.generation = 0
-            instance.status = found.instance(id)?.isAvailable == true ? .available : .creating
-            instance.applied = InstanceRecord.Applied(
-                settings: [:], clusterGroup: cluster.parameterGroup, instanceGroup: instance.parameterGroup)
-            return instance
+        return (cluster, found.instanceIDs.map { record(of: $0, found, cluster, offer, account) })
+    }
+
+    /// Of an instance that nobody asked for here; its engine keeps what it was started with.
+    static func record(
+        of id: String, _ found: ObservedCluster, _ cluster: ClusterRecord, _ offer: EngineOffer, _ account: Account
+    ) -> InstanceRecord {
+        var instance = InstanceRecord(
+            id: id, planeID: id, cluster: cluster.id, instanceClass: "db.t4g.medium", offer: offer, account: account)
+        instance.generation = 0
+        if let running = found.instance(id) {
+            instance.zone = account.zone(running.zone) ?? instance.zone
+            instance.promotionTier = running.promotionTier
+            instance.host = running.host.isEmpty ? nil : running.host
         }
-        return (cluster, instances)
+        instance.status = found.instance(id)?.isAvailable == true ? .available : .creating
+        instance.applied = InstanceRecord.Applied(
+            settings: [:], clusterGroup: cluster.parameterGroup, instanceGroup: instance.parameterGroup)
+        return instance
     }
 
     // MARK: - Clusters
@@ -225,7 +234,8 @@ package actor Reconciler {
         let found = observed.first { $0.id == cluster.planeID }
         switch instance.status {
         case .creating, .rebooting, .modifying, .starting:
-            guard cluster.status != .creating else { return }
+            // While the data plane moves the writer, nobody else tells its instances what they are.
+            guard ![.creating, .failingOver].contains(cluster.status) else { return }
             try await bringUp(instance, cluster, found)
         case .available: try await keepInSync(instance, cluster, found)
         case .stopping:

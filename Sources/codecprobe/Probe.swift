@@ -10,7 +10,7 @@ internal import Foundation
 ///     {"table": PATH, "operation": NAME, "output": VALUE}                                  -> {"status", "headers", "body"}
 ///
 /// Bodies are base64. In values, a time is {"time": milliseconds}, a blob {"blob": base64}, and a structure or a map
-/// {"fields": {…}}.
+/// {"fields": {…}}; in outputs a boolean is {"flag": …} and a number with a fraction {"number": …}.
 @main
 enum Probe {
     static func main() {
@@ -80,20 +80,12 @@ enum Probe {
         case let items as [Any]: return .list(try items.map(value))
         case let object as [String: Any]:
             if let time = object["time"] as? NSNumber { return .timestamp(Timestamp(milliseconds: time.int64Value)) }
+            if let flag = object["flag"] as? NSNumber { return .boolean(flag.boolValue) }
+            if let number = object["number"] as? NSNumber { return .double(number.doubleValue) }
             if let blob = object["blob"] as? String { return .blob(Array(Data(base64Encoded: blob) ?? Data())) }
             return .structure(try (object["fields"] as? [String: Any] ?? [:]).mapValues(value))
-        case let number as NSNumber:
-            if CFBoolean.isBoolean(number) { return .boolean(number.boolValue) }
-            return number.isFraction ? .double(number.doubleValue) : .integer(number.int64Value)
+        case let number as NSNumber: return .integer(number.int64Value)
         default: throw Unclear()
         }
     }
-}
-
-private enum CFBoolean {
-    static func isBoolean(_ number: NSNumber) -> Bool { String(cString: number.objCType) == "c" }
-}
-
-extension NSNumber {
-    fileprivate var isFraction: Bool { ["d", "f"].contains(String(cString: objCType)) }
 }

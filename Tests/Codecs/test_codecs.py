@@ -59,10 +59,15 @@ class Values:
     def make(self, shape, depth=0, place=None):
         kind = shape.type_name
         if kind == "structure":
+            chosen = [
+                name for name, member in shape.members.items()
+                if name in shape.required_members or member.serialization.get("location") == "statusCode" or depth < 4 and self.rng.random() < 0.6]
+            # A form cannot say that a structure is there and empty.
+            if not chosen and depth:
+                chosen = list(shape.members)[:1]
             return {
-                name: self.make(member, depth + 1, member.serialization.get("location"))
-                for name, member in shape.members.items()
-                if name in shape.required_members or depth < 4 and self.rng.random() < 0.6}
+                name: self.make(shape.members[name], depth + 1, shape.members[name].serialization.get("location"))
+                for name in chosen}
         if kind == "list":
             if depth > 5:
                 return []
@@ -74,6 +79,8 @@ class Values:
             if getattr(shape, "enum", None):
                 return self.rng.choice(shape.enum)
             return self.rng.choice(["x", "y-1", "abc"] if place in ("header", "headers") else self.TEXTS)
+        if place == "statusCode":
+            return self.rng.choice([200, 201, 202])
         if kind == "integer":
             return self.rng.randint(-2**31, 2**31 - 1)
         if kind == "long":
@@ -114,6 +121,10 @@ def to_probe(value):
         return {"fields": {key: to_probe(item) for key, item in value.items()}}
     if isinstance(value, list):
         return [to_probe(item) for item in value]
+    if isinstance(value, bool):
+        return {"flag": value}
+    if isinstance(value, float):
+        return {"number": value}
     if isinstance(value, datetime.datetime):
         return {"time": int(value.timestamp() * 1000)}
     if isinstance(value, bytes):
@@ -133,6 +144,12 @@ def is_plain(shape, seen=()):
             m.serialization.get("eventstream") or m.serialization.get("jsonvalue") or m.serialization.get("streaming")
             for m in shape.members.values()) and all(is_plain(m, seen) for m in shape.members.values())
     return is_plain(shape.member if shape.type_name == "list" else shape.value, seen)
+
+
+def has_raw_payload(shape):
+    """Whether the body is one member as it is: botocore always reads that as a text, even when it is a blob or absent."""
+    payload = shape.serialization.get("payload") if shape else None
+    return payload is not None and shape.members[payload].type_name in ("blob", "string")
 
 
 @pytest.mark.parametrize("service, protocol", SERVICES)
@@ -159,7 +176,7 @@ def test_against_botocore(service, protocol, probe, tmp_path):
             assert answer.get("operation") == name, (where, answer, written)
             assert cleaned(from_probe(answer["input"])) == cleaned(parameters), where
             checked += 1
-        if is_plain(operation.output_shape):
+        if is_plain(operation.output_shape) and not has_raw_payload(operation.output_shape):
             output = values.make(operation.output_shape) if operation.output_shape else {}
             answer = probe(table=str(table), operation=name, output=to_probe(output))
             assert "status" in answer, (where, answer)

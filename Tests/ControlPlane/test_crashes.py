@@ -70,6 +70,27 @@ def test_a_crash_while_an_endpoint_changes(kept, shop):
     until("it is gone", lambda: status() == [], 60)
 
 
+def test_a_crash_while_failing_over(kept, shop):
+    kept.rds.create_db_instance(
+        DBInstanceIdentifier=f"{shop}-2", DBClusterIdentifier=shop, Engine="aurora-postgresql",
+        DBInstanceClass="db.r6g.large")
+    kept.wait("db_instance_available", DBInstanceIdentifier=f"{shop}-2")
+    ask(kept, shop, "CREATE TABLE kept AS SELECT 7 n")
+    kept.crash_at("failover-asked")
+    kept.rds.failover_db_cluster(DBClusterIdentifier=shop)
+    kept.wait_crashed("failover-asked")
+
+    def done():
+        cluster = kept.cluster(shop)
+        writer = next(m["DBInstanceIdentifier"] for m in cluster["DBClusterMembers"] if m["IsClusterWriter"])
+        return cluster["Status"] == "available" and writer == f"{shop}-2"
+    until("the failover is done", done, 120)
+    assert ask(kept, shop, "SELECT n FROM kept") == 7
+    # Once, however often the control plane had to start.
+    started = [m for m in kept.messages(shop, "db-cluster") if m.startswith("Started")]
+    assert len(started) == 1, started
+
+
 def test_killed_while_idle(kept, shop):
     before = kept.cluster(shop)
     old = kept.region.process("control")

@@ -21,7 +21,8 @@ def connect(host, port=5432, **options):
 
 def ask(host, sql, **options):
     with contextlib.closing(connect(host, **options)) as connection:
-        return connection.execute(sql).fetchone()[0]
+        cursor = connection.execute(sql)
+        return cursor.fetchone()[0] if cursor.description else None
 
 
 def listed(api, **arguments):
