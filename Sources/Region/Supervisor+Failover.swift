@@ -140,6 +140,8 @@ extension Supervisor {
     func awaitVerdict(role: String) {
         guard role.hasPrefix("instance-"), !isEnding else { return }
         let id = String(role.dropFirst("instance-".count))
+        // What is left of its engine can commit nothing any more, but would keep its clients waiting.
+        for pid in (try? engineProcesses(id)) ?? [] { Glibc.kill(pid, SIGKILL) }
         let decision = ContinuousClock.now + .seconds(2)
         let completion = ContinuousClock.now + .seconds(15)
         while !isEnding, ContinuousClock.now < completion {

@@ -39,14 +39,15 @@ extension Supervisor {
 
     private func killZone(_ fault: FaultOrder) throws -> String {
         let zone = try checked(zone: fault.zone)
-        let instances = try setup.metadata.instances().filter { $0.zone == zone }.map(\.id)
+        let (instances, spared) = try members(ofZone: zone)
+        let remark = spared.isEmpty ? "" : "; spared as its cluster's only instance: \(spared.joined(separator: ", "))"
         switch setup.layout {
         case .zones:
             let keeper = try keeper(ofZone: zone)
             let lost = [keeper] + keepers.filter { keeper in instances.contains { keeper.role == "instance-\($0)" } }
             let names = lost.map { "\($0.role) (\($0.pid.map { "process \($0)" } ?? "not running"))" }
             for keeper in lost { keeper.hold(by: fault.text) }
-            return "SIGKILL sent to \(names.joined(separator: ", ")); they stay down until `borealis fault heal`"
+            return "SIGKILL sent to \(names.joined(separator: ", ")), down until `borealis fault heal`\(remark)"
         case .compact:
             faults.withLock { $0.instancesDown += instances }
             for id in instances {
@@ -56,8 +57,17 @@ extension Supervisor {
             }
             let nodes = try stopNodes(ofZone: zone)
             return "\((nodes + instances).joined(separator: ", ")) are stopped inside the storage process: "
-                + "with the layout compact, zones share it (use --layout zones for a zone that is a process)"
+                + "with the layout compact, zones share it (use --layout zones for a zone that is a process)\(remark)"
         }
+    }
+
+    /// The instances that a zone takes with it, and those that are spared: a cluster's only one has nobody to take its
+    /// place, and what is to be seen then is that storage goes on.
+    private func members(ofZone zone: String) throws -> (lost: [String], spared: [String]) {
+        let all = try setup.metadata.instances()
+        let own = all.filter { $0.zone == zone && $0.isRunning }
+        let alone = own.filter { record in all.count { $0.cluster == record.cluster && $0.isRunning } == 1 }
+        return (own.map(\.id).filter { id in !alone.contains { $0.id == id } }, alone.map(\.id))
     }
 
     private func killNode(_ fault: FaultOrder) throws -> String {
@@ -159,7 +169,7 @@ extension Supervisor {
         return "SIGSTOP sent to \(what)the \(engine.count) processes of its engine until `borealis fault heal`"
     }
 
-    private func engineProcesses(_ id: String) throws -> [Int32] {
+    func engineProcesses(_ id: String) throws -> [Int32] {
         guard let record = try setup.metadata.instances().first(where: { $0.id == id }) else { return [] }
         let engine = try setup.instance(record).engine
         return EngineProcesses(directory: directory.instance(id), ring: nil, account: engine.account).list()

@@ -34,7 +34,8 @@ extension FaultCommand {
 extension Fault {
     struct KillZone: FaultCommand {
         static let configuration = CommandConfiguration(
-            commandName: "kill-az", abstract: "Lose an availability zone until it is healed.")
+            commandName: "kill-az", abstract: "Lose an availability zone until it is healed.",
+            discussion: "Its instances are lost with its storage nodes, but for one that is its cluster's only one.")
         @Argument(help: "a, b or c.") var zone: String
         @OptionGroup var target: FaultTarget
         var order: FaultOrder { FaultOrder(.killAZ, zone: zone) }
