@@ -13,7 +13,7 @@ SEEDS ?= 1..2000
 MINUTES ?= 10
 ENGINE ?= postgres
 
-.PHONY: run setup build shim test unit integration sim fuzz soak torture bench bench-proxy bench-api lint format down clean
+.PHONY: run setup build shim test unit integration sim fuzz soak torture bench bench-failover bench-proxy bench-api lint format down clean
 
 ## Install what is missing, build, start a region with a cluster of each engine, print a psql and a mysql line.
 run: setup build
@@ -74,6 +74,10 @@ lint:
 
 format:
 	$(SWIFT) format --in-place --recursive --parallel Sources Tests Package.swift
+
+## Failovers, lag, and adding a reader, measured: make bench-failover ARGS="--layout compact --clients 16"; ARGS=--help tells more.
+bench-failover: build
+	Tests/Integration/bench-failover $(ARGS)
 
 ## The proxy against PgBouncer (Debian's package `pgbouncer`), interleaved; --help for what it takes: make bench-proxy ARGS=...
 bench-proxy: build

@@ -138,7 +138,7 @@ let package = Package(
         .testTarget(
             name: "ProxyCoreTests", dependencies: ["ProxyCore", "PostgresWire", "MySQLWire", "FuzzKit", nioCore]),
         .testTarget(name: "SimulationKitTests", dependencies: ["SimulationKit"]),
-        .testTarget(name: "RegionTests", dependencies: ["Engines"]),
+        .testTarget(name: "RegionTests", dependencies: ["Engines", "Region"]),
         .testTarget(
             name: "StorageNodeTests",
             dependencies: [

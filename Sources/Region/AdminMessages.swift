@@ -118,6 +118,9 @@ package struct ClusterMark: Codable, Sendable {
 package struct FaultOrder: Codable, Hashable, Sendable {
     package enum Kind: String, Codable, Sendable {
         case killAZ, killNode, startNode, heal, slowDisk, corrupt, partition, crashWriter
+        case freezeWriter, partitionWriter
+        /// Of a process, in the layout compact: an instance of a zone that is lost.
+        case killInstance
     }
 
     package var kind: Kind
@@ -129,8 +132,10 @@ package struct FaultOrder: Codable, Hashable, Sendable {
     package var milliseconds: Int?
     /// corrupt: how many blocks get flipped bits.
     package var blocks: Int?
-    /// crashWriter: whose; nil is the only one there is.
+    /// crashWriter, freezeWriter, partitionWriter: whose; nil is the only one there is.
     package var cluster: String?
+    /// killInstance.
+    package var instance: String?
 
     package init(
         _ kind: Kind, zone: String? = nil, node: String? = nil, milliseconds: Int? = nil, blocks: Int? = nil,
@@ -155,6 +160,9 @@ package struct FaultOrder: Codable, Hashable, Sendable {
         case .corrupt: "corrupt \(node ?? "?") --blocks \(blocks ?? 0)"
         case .partition: "partition \(zone ?? "?")"
         case .crashWriter: "crash-writer"
+        case .freezeWriter: "freeze-writer"
+        case .partitionWriter: "partition-writer"
+        case .killInstance: "kill-instance \(instance ?? "?")"
         }
     }
 }

@@ -45,6 +45,7 @@ extension InstanceRunner {
         configuration.cacheBytesMax = role.cacheBytesMax
         if let account { configuration.owner = (account.uid, account.gid) }
         configuration.local = engine.localNames
+        if role.part != .mount { configuration.networkFault = networkFault }
         configuration.nodes = try role.nodes.map(RoleConfiguration.node)
         return configuration
     }

@@ -63,13 +63,15 @@ package final class InstanceRunner: Sendable {
     private let onIncomplete: @Sendable () -> Void
     /// Called when something has happened that whoever watches the instance wants to know at once.
     let onChange: @Sendable () -> Void
+    /// Cuts its driver off; the same one for all runners of an instance.
+    let networkFault: NetworkFault
 
     /// - Parameters:
     ///   - shim: the installed shim library
     ///   - onIncomplete: called once when the volume's creation was interrupted, so that it needs a fresh volume
     package init(
         role: RoleConfiguration.Instance, access: StorageAccess, keys: any VolumeKeySource, shim: String,
-        logger: Logger, onChange: @escaping @Sendable () -> Void = {},
+        logger: Logger, networkFault: NetworkFault = NetworkFault(), onChange: @escaping @Sendable () -> Void = {},
         onIncomplete: @escaping @Sendable () -> Void
     ) {
         self.role = role
@@ -79,6 +81,7 @@ package final class InstanceRunner: Sendable {
         self.logger = logger
         self.onIncomplete = onIncomplete
         self.onChange = onChange
+        self.networkFault = networkFault
         settings = Mutex(role.engine)
         state = Mutex(State(created: !role.mayCreate))
         if Milestone.volumeFilled.isReached(by: role) { state.withLock { $0.created = true } }

@@ -29,6 +29,8 @@ package final class RoleProcess: Sendable {
     private let successors = Mutex<[String: RoleConfiguration.Instance]>([:])
     /// Signalled when something has happened that a watcher wants to know at once.
     private let changed = DispatchSemaphore(value: 0)
+    /// By instance, for the life of the process.
+    private let networkFaults = Mutex<[String: NetworkFault]>([:])
     private var instances: [InstanceRunner] { hosted.withLock { $0 } }
     private let keys: VolumeKeys
     private let access: StorageAccess
@@ -105,21 +107,24 @@ package final class RoleProcess: Sendable {
         let access: StorageAccess =
             if let host, hosted == nodes { .inProcess(host) } else { .remote(peers, configuration.security) }
         self.access = access
-        let changed = changed
-        self.hosted = Mutex(
-            configuration.instances.map { role in
-                Self.runner(
-                    role, access: access, keys: keys, shim: configuration.shim, logger: logger, changed: changed)
-            })
+        self.hosted = Mutex([])
+        let runners = configuration.instances.map(runner)
+        self.hosted.withLock { $0 = runners }
     }
 
-    private static func runner(
-        _ role: RoleConfiguration.Instance, access: StorageAccess, keys: VolumeKeys, shim: String, logger: Logger,
-        changed: DispatchSemaphore
-    ) -> InstanceRunner {
+    private func runner(_ role: RoleConfiguration.Instance) -> InstanceRunner {
         InstanceRunner(
-            role: role, access: access, keys: keys, shim: shim, logger: logger, onChange: { changed.signal() }
-        ) { kill(getpid(), SIGTERM) }
+            role: role, access: access, keys: keys, shim: configuration.shim, logger: logger,
+            networkFault: networkFault(of: role.id), onChange: { [changed] in changed.signal() },
+            onIncomplete: { kill(getpid(), SIGTERM) })
+    }
+
+    private func networkFault(of instance: String) -> NetworkFault {
+        networkFaults.withLock { faults in
+            let fault = faults[instance] ?? NetworkFault()
+            faults[instance] = fault
+            return fault
+        }
     }
 
     private func stop() {
@@ -194,8 +199,7 @@ package final class RoleProcess: Sendable {
     }
 
     private func start(_ role: RoleConfiguration.Instance) {
-        let runner = Self.runner(
-            role, access: access, keys: keys, shim: configuration.shim, logger: logger, changed: changed)
+        let runner = runner(role)
         let isNew = hosted.withLock { list in
             guard !list.contains(where: { $0.role.id == role.id }) else { return false }
             list.append(runner)
@@ -249,13 +253,19 @@ package final class RoleProcess: Sendable {
     }
 
     private func inject(_ fault: FaultOrder) throws -> String? {
-        if fault.kind == .crashWriter {
-            guard
-                let writer = instances.first(where: {
-                    $0.role.part == .writer && (fault.cluster == nil || $0.role.cluster == fault.cluster)
-                })
-            else { throw Self.unclear }
-            return "SIGKILL sent to the engine, process \(try writer.crashEngine())"
+        switch fault.kind {
+        case .crashWriter: return "SIGKILL sent to the engine, process \(try writer(of: fault.cluster).crashEngine())"
+        case .partitionWriter:
+            let id = try writer(of: fault.cluster).role.id
+            networkFault(of: id).isCut.store(true, ordering: .releasing)
+            return "the driver of \(id) is cut off its storage nodes until `borealis fault heal`"
+        case .killInstance:
+            release(fault.instance ?? "", 0)
+            return nil
+        case .heal:
+            for fault in networkFaults.withLock({ $0.values }) { fault.isCut.store(false, ordering: .releasing) }
+            guard host != nil else { return nil }
+        default: break
         }
         guard let host else { throw Self.unclear }
         switch fault.kind {
@@ -268,9 +278,15 @@ package final class RoleProcess: Sendable {
         case .partition:
             let nodes = host.nodes.filter { $0.zoneName == fault.zone }
             try host.inject(.isolate(nodes))
-        case .killAZ, .crashWriter: throw Self.unclear
+        case .killAZ, .crashWriter, .freezeWriter, .partitionWriter, .killInstance: throw Self.unclear
         }
         return nil
+    }
+
+    private func writer(of cluster: String?) throws -> InstanceRunner {
+        let found = instances.first { $0.role.part == .writer && (cluster == nil || $0.role.cluster == cluster) }
+        guard let found else { throw Self.unclear }
+        return found
     }
 
     /// Takes part in the replacement of a node: knows the new one, hosts it if it hosts the old one, and has the volumes'

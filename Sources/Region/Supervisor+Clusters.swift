@@ -3,6 +3,7 @@
 internal import Engines
 internal import Foundation
 internal import Logging
+internal import Synchronization
 internal import VolumeModel
 
 extension Supervisor {
@@ -146,7 +147,7 @@ extension Supervisor {
     ///
     /// - Parameter keyKnown: the storage processes have the key already
     func adopt(_ record: InstanceRecord, keyKnown: Bool = false) throws {
-        guard try setup.mayRun(record) else { return }
+        guard try setup.mayRun(record), !faults.withLock({ $0.instancesDown.contains(record.id) }) else { return }
         let settings = try setup.instance(record)
         guard let key = try setup.volumeKey(settings.volume) else {
             throw RegionError("the volume \(settings.volume) has no key", remedy: "restore the metadata from a backup")

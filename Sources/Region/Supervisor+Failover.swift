@@ -123,7 +123,7 @@ extension Supervisor {
 
     /// Has an instance serve as a reader of the writer there is now. One whose process is frozen is killed, unless that is
     /// a fault that somebody wants to look at.
-    private func follow(_ record: InstanceRecord) {
+    func follow(_ record: InstanceRecord) {
         let keeper = keepers.first { $0.role == process(of: record.id) }
         if setup.layout == .zones, let keeper, keeper.heldBy == nil, !frozen.withLock({ $0.contains(record.id) }),
             let (_, ago) = heard(of: record.id), ago > .milliseconds(FailoverPolicy.silenceLimitMilliseconds)
@@ -140,6 +140,8 @@ extension Supervisor {
     func awaitVerdict(role: String) {
         guard role.hasPrefix("instance-"), !isEnding else { return }
         let id = String(role.dropFirst("instance-".count))
+        // What is left of its engine can commit nothing any more, but would keep its clients waiting.
+        for pid in (try? engineProcesses(id)) ?? [] { Glibc.kill(pid, SIGKILL) }
         let decision = ContinuousClock.now + .seconds(2)
         let completion = ContinuousClock.now + .seconds(15)
         while !isEnding, ContinuousClock.now < completion {

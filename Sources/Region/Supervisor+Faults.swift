@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import Engines
+internal import Foundation
 internal import Glibc
 internal import Logging
 internal import Synchronization
@@ -21,11 +23,15 @@ extension Supervisor {
             case .slowDisk: try slowDisk(fault)
             case .corrupt: try corrupt(fault)
             case .partition: try partition(fault)
-            case .crashWriter: try crashWriter(fault)
+            case .crashWriter, .partitionWriter: try tellWriter(fault)
+            case .freezeWriter: try freezeWriter(fault)
+            case .killInstance:
+                throw RegionError("this fault is not for users", remedy: "use kill-az or crash-writer")
             }
         switch fault.kind {
-        case .heal, .crashWriter, .corrupt, .startNode: break
-        case .killAZ, .killNode, .slowDisk, .partition: faults.withLock { $0.texts.append(fault.text) }
+        case .heal, .crashWriter, .corrupt, .startNode, .killInstance: break
+        case .killAZ, .killNode, .slowDisk, .partition, .freezeWriter, .partitionWriter:
+            faults.withLock { $0.texts.append(fault.text) }
         }
         logger.warning("fault injected", metadata: ["fault": "\(fault.text)"])
         return note
@@ -33,18 +39,35 @@ extension Supervisor {
 
     private func killZone(_ fault: FaultOrder) throws -> String {
         let zone = try checked(zone: fault.zone)
+        let (instances, spared) = try members(ofZone: zone)
+        let remark = spared.isEmpty ? "" : "; spared as its cluster's only instance: \(spared.joined(separator: ", "))"
         switch setup.layout {
         case .zones:
             let keeper = try keeper(ofZone: zone)
-            let pid = keeper.pid
-            keeper.hold(by: fault.text)
-            return
-                "SIGKILL sent to \(keeper.role), process \(pid.map(String.init) ?? "none"); it stays down until `borealis fault heal`"
+            let lost = [keeper] + keepers.filter { keeper in instances.contains { keeper.role == "instance-\($0)" } }
+            let names = lost.map { "\($0.role) (\($0.pid.map { "process \($0)" } ?? "not running"))" }
+            for keeper in lost { keeper.hold(by: fault.text) }
+            return "SIGKILL sent to \(names.joined(separator: ", ")), down until `borealis fault heal`\(remark)"
         case .compact:
+            faults.withLock { $0.instancesDown += instances }
+            for id in instances {
+                var order = FaultOrder(.killInstance)
+                order.instance = id
+                try tell(try self.keeper(ofZone: zone), order)
+            }
             let nodes = try stopNodes(ofZone: zone)
-            return "the nodes \(nodes.joined(separator: ", ")) are stopped inside the storage process: "
-                + "with the layout compact, zones share it (use --layout zones for a zone that is a process)"
+            return "\((nodes + instances).joined(separator: ", ")) are stopped inside the storage process: "
+                + "with the layout compact, zones share it (use --layout zones for a zone that is a process)\(remark)"
         }
+    }
+
+    /// The instances that a zone takes with it, and those that are spared: a cluster's only one has nobody to take its
+    /// place, and what is to be seen then is that storage goes on.
+    private func members(ofZone zone: String) throws -> (lost: [String], spared: [String]) {
+        let all = try setup.metadata.instances()
+        let own = all.filter { $0.zone == zone && $0.isRunning }
+        let alone = own.filter { record in all.count { $0.cluster == record.cluster && $0.isRunning } == 1 }
+        return (own.map(\.id).filter { id in !alone.contains { $0.id == id } }, alone.map(\.id))
     }
 
     private func killNode(_ fault: FaultOrder) throws -> String {
@@ -70,7 +93,8 @@ extension Supervisor {
     /// and only when every one has heard it are the faults forgotten.
     private func heal() throws -> String {
         let healed = faults.withLock { $0 }
-        let told = keepers.filter { isStorage($0) && $0.heldBy == nil }
+        try thaw()
+        let told = volumeKeepers.filter { (isStorage($0) || $0.pid != nil) && $0.heldBy == nil }
         for keeper in keepers { keeper.release() }
         var failure: (any Error)?
         for keeper in told {
@@ -87,8 +111,13 @@ extension Supervisor {
         faults.withLock { state in
             state.texts.removeAll { healed.texts.contains($0) }
             state.nodesDown.removeAll { healed.nodesDown.contains($0) }
+            state.instancesDown.removeAll { healed.instancesDown.contains($0) }
         }
-        return "all zones and nodes are started, disks and network are as they were"
+        for record in try setup.metadata.instances() where healed.instancesDown.contains(record.id) && record.isRunning
+        {
+            try adopt(record, keyKnown: true)
+        }
+        return "all zones, nodes and instances are started, disks and network are as they were"
     }
 
     private func slowDisk(_ fault: FaultOrder) throws -> String {
@@ -118,11 +147,44 @@ extension Supervisor {
         return "the nodes of zone \(zone) run, but hear and are heard by nobody until `borealis fault heal`"
     }
 
-    private func crashWriter(_ fault: FaultOrder) throws -> String {
+    private func tellWriter(_ fault: FaultOrder) throws -> String {
         var fault = fault
         let cluster = try clusterID(fault.cluster)
         fault.cluster = cluster
         return try client(forInstanceOf: cluster).send(AdminRequest(.fault, fault: fault)).note ?? "done"
+    }
+
+    // MARK: - Frozen instances
+
+    /// SIGSTOP for every process of the writer's engine, and in the layout zones for the instance's own before.
+    private func freezeWriter(_ fault: FaultOrder) throws -> String {
+        let cluster = try clusterID(fault.cluster)
+        guard let id = try setup.metadata.clusters().first(where: { $0.id == cluster })?.writer, heard(of: id) != nil
+        else { throw RegionError("\(cluster) has no writer that runs", remedy: "see `borealis status`") }
+        frozen.withLock { _ = $0.insert(id) }
+        let own = keepers.first { $0.role == "instance-\(id)" }?.pid
+        let engine = try engineProcesses(id)
+        for pid in [own].compactMap({ $0 }) + engine { Glibc.kill(pid, SIGSTOP) }
+        let what = own.map { "the process of \(id), \($0), and " } ?? ""
+        return "SIGSTOP sent to \(what)the \(engine.count) processes of its engine until `borealis fault heal`"
+    }
+
+    func engineProcesses(_ id: String) throws -> [Int32] {
+        guard let record = try setup.metadata.instances().first(where: { $0.id == id }) else { return [] }
+        let engine = try setup.instance(record).engine
+        return EngineProcesses(directory: directory.instance(id), ring: nil, account: engine.account).list()
+    }
+
+    /// Wakes what was frozen.
+    private func thaw() throws {
+        for id in frozen.withLock({ $0 }) {
+            let own = keepers.first { $0.role == "instance-\(id)" }?.pid
+            for pid in try engineProcesses(id) + [own].compactMap({ $0 }) { Glibc.kill(pid, SIGCONT) }
+            frozen.withLock { _ = $0.remove(id) }
+            // What it missed: whom it has to follow.
+            guard let record = try setup.metadata.instances().first(where: { $0.id == id }) else { continue }
+            Thread.detachNewThread { [self] in follow(record) }
+        }
     }
 
     // MARK: - Helpers

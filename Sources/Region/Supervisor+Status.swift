@@ -8,6 +8,9 @@ internal import Synchronization
 internal import VolumeModel
 
 extension Supervisor {
+    /// A process that has said nothing for so long is not asked.
+    private static let frozenAfter: Duration = .seconds(2)
+
     /// What each process says of itself, with the supervisor's own view of those that say nothing.
     package func status() -> StatusReport {
         let answers = processes()
@@ -21,6 +24,10 @@ extension Supervisor {
     func processes() -> [String: ProcessStatus] {
         var answers: [String: ProcessStatus] = [:]
         for keeper in volumeKeepers where keeper.pid != nil {
+            // One that is frozen would hold up everybody who asks.
+            if let last = memory.withLock({ $0.heard[keeper.role] }), last.at.duration(to: .now) > Self.frozenAfter {
+                continue
+            }
             let client = AdminClient(path: directory.socket(keeper.role))
             answers[keeper.role] = try? client.send(AdminRequest(.status), timeoutSeconds: 2).process
         }
@@ -44,7 +51,8 @@ extension Supervisor {
                 readers: own.filter { $0.id != record.writer }.map { reader in
                     report(reader, instances.first { $0.id == reader.id })
                 }, volume: "\(record.volume)", epoch: writer?.driver?.reportEpoch,
-                reason: isWanted || writer != nil ? reason(writer) : nil, driver: writer?.driver, host: record.host,
+                reason: isWanted || writer != nil ? reason(writer, record) : nil, driver: writer?.driver,
+                host: record.host,
                 port: record.port, superuser: record.superuser, instances: own.map(\.id),
                 failover: record.failover.map {
                     StatusReport.Failover(
@@ -72,8 +80,11 @@ extension Supervisor {
         return writer.phase.rawValue
     }
 
-    private func reason(_ writer: InstanceStatus?) -> String? {
-        guard let writer else { return keepers.compactMap(\.reason).first }
+    private func reason(_ writer: InstanceStatus?, _ record: ClusterRecord) -> String? {
+        guard let writer else {
+            if let id = record.writer, heard(of: id) != nil { return "the process of \(id) does not answer" }
+            return keepers.compactMap(\.reason).first
+        }
         // A driver that waits for nodes is why an engine does not come up as well.
         let waiting = writer.phase == .failed ? nil : writer.driver?.reportWaiting
         return waiting ?? writer.reason ?? (writer.phase == .available ? nil : writer.progress)

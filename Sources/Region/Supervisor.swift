@@ -55,6 +55,7 @@ package final class Supervisor: Sendable {
     struct Faults {
         var texts: [String] = []
         var nodesDown: [String] = []
+        var instancesDown: [String] = []
     }
 
     /// Takes the directory and prepares it. Throws an error that says what to do.

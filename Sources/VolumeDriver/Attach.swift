@@ -93,6 +93,8 @@ extension VolumeDriver {
     }
 
     private func attachLocal(at lsn: LSN?, progress: (String) -> Void) throws -> Attachment {
+        // A writer that becomes a reader and then a writer again must not take the reader's files for its own.
+        _ = CacheNote.take(from: configuration.directory)
         progress("asking the storage nodes what they have")
         let survey = try survey(for: lsn)
         let at = lsn ?? survey.vdl

@@ -33,6 +33,8 @@ package struct DriverConfiguration: Sendable {
     package var ringBytes = 16 << 20
     /// Log allocation limit: how far the writer may run ahead of the VDL, bytes.
     package var allocationLimit = 64 << 20
+    /// A fault to be injected, if the instance is one that faults are for.
+    package var networkFault: NetworkFault?
 
     package init(volume: VolumeID, instance: String, directory: String, mode: AttachMode) {
         self.volume = volume

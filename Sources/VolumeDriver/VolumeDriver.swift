@@ -98,11 +98,15 @@ package final class VolumeDriver: Sendable {
         }
         fetchers = FetchPool(threads: 4)
         let relay = Relay()
-        transport = try storage.open(
-            TransportEvents(
-                reply: { relay.driver?.replied($0) },
-                connection: { nodes, isUp in relay.driver?.connection(nodes, isUp) }),
-            logger: logger)
+        let events = TransportEvents(
+            reply: { relay.driver?.replied($0) },
+            connection: { nodes, isUp in relay.driver?.connection(nodes, isUp) })
+        transport =
+            if let fault = configuration.networkFault {
+                try FaultyTransport(fault, events) { try storage.open($0, logger: logger) }
+            } else {
+                try storage.open(events, logger: logger)
+            }
         relay.set(self)
     }
 

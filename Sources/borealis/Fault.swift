@@ -8,7 +8,7 @@ struct Fault: ParsableCommand {
         abstract: "Break something for real, or mend it.",
         subcommands: [
             KillZone.self, KillNode.self, StartNode.self, SlowDisk.self, Corrupt.self, Partition.self, CrashWriter.self,
-            Heal.self,
+            FreezeWriter.self, PartitionWriter.self, Heal.self,
         ])
 }
 
@@ -34,7 +34,8 @@ extension FaultCommand {
 extension Fault {
     struct KillZone: FaultCommand {
         static let configuration = CommandConfiguration(
-            commandName: "kill-az", abstract: "Lose an availability zone until it is healed.")
+            commandName: "kill-az", abstract: "Lose an availability zone until it is healed.",
+            discussion: "Its instances are lost with its storage nodes, but for one that is its cluster's only one.")
         @Argument(help: "a, b or c.") var zone: String
         @OptionGroup var target: FaultTarget
         var order: FaultOrder { FaultOrder(.killAZ, zone: zone) }
@@ -83,6 +84,24 @@ extension Fault {
         var cluster: String?
         @OptionGroup var target: FaultTarget
         var order: FaultOrder { FaultOrder(.crashWriter, cluster: cluster) }
+    }
+
+    struct FreezeWriter: FaultCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "SIGSTOP the writer until it is healed: its engine, and with the layout zones its own process.")
+        @Option(help: ArgumentHelp("Whose writer. Default: the only cluster, or demo.", valueName: "id"))
+        var cluster: String?
+        @OptionGroup var target: FaultTarget
+        var order: FaultOrder { FaultOrder(.freezeWriter, cluster: cluster) }
+    }
+
+    struct PartitionWriter: FaultCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Cut the writer off all storage nodes until it is healed; its clients still reach it.")
+        @Option(help: ArgumentHelp("Whose writer. Default: the only cluster, or demo.", valueName: "id"))
+        var cluster: String?
+        @OptionGroup var target: FaultTarget
+        var order: FaultOrder { FaultOrder(.partitionWriter, cluster: cluster) }
     }
 
     struct Heal: FaultCommand {
