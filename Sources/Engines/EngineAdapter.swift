@@ -117,6 +117,12 @@ package protocol EngineAdapter: Sendable {
     func weakness(timeoutMilliseconds: Int) -> String?
     /// A complete URL for clients, password included, that works as it is.
     var url: String { get }
+    /// A reader, before it is mounted: calls `find`, which finds an LSN, at a moment at which the writer's files are a state that
+    /// the reader can replicate from exactly; nil, and without calling it, if every durable LSN is one.
+    ///
+    /// - Returns: what was found, and why it is not such a moment (the mount may prove dead, or differ in what has no
+    ///   transactions); an `obstacle` of nil: it is
+    func startPoint<P>(_ find: () throws -> P) throws -> (found: P, obstacle: String?)?
     /// A reader (`settings.replication` has a source): changes what has to be changed in a fresh mount before the engine
     /// starts on it. What is written there stays local.
     func prepareReader(root: String) throws

@@ -104,14 +104,15 @@ extension EngineAdapter {
     }
 
     package func needsRestart(from old: EngineSettings) -> Bool { false }
+
+    package func startPoint<P>(_ find: () throws -> P) throws -> (found: P, obstacle: String?)? { nil }
 }
 
 extension EngineKind {
     /// Whether its clusters can have readers.
     package var hasReaders: Bool {
         switch self {
-        case .postgres: true
-        case .mariadb: false
+        case .postgres, .mariadb: true
         }
     }
 
