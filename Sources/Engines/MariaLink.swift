@@ -32,9 +32,8 @@ final class MariaLink: EngineLink {
             if now.isAt(source), now.isApplying, now.isReceiving || now.isTrying { return }
             // The SQL thread ends with the transaction that it is in. What it has not come to is sent again by the source.
             try session.run("STOP SLAVE")
-        } else {
-            if let problem = try problemOfRecovery() { throw EngineError(problem, remedy: Self.remedy) }
-            try session.run("SET GLOBAL gtid_slave_pos = @@GLOBAL.gtid_binlog_pos")
+        } else if let problem = try problemOfRecovery() {
+            throw EngineError(problem, remedy: "a fresh mount takes its place by itself")
         }
         try session.run(
             """
@@ -54,8 +53,6 @@ final class MariaLink: EngineLink {
     }
 
     func close() { session.leave() }
-
-    private static let remedy = "a fresh mount takes its place by itself"
 
     /// What recovery put into the binlog is in no other server's.
     private func problemOfRecovery() throws -> String? {

@@ -39,9 +39,11 @@ struct MariaReplication {
             """
     }
 
+    /// The position to replicate from is set here, because later the server is read-only (`MariaLink` says why it is this one).
     private var readerStatements: String {
         """
         SET SESSION sql_log_bin = 0;
+        SET GLOBAL gtid_slave_pos = @@GLOBAL.gtid_binlog_pos;
         CREATE OR REPLACE USER \(link) IDENTIFIED VIA mysql_native_password USING '\(hash)';
         GRANT REPLICATION SLAVE ADMIN, SLAVE MONITOR ON *.* TO \(link);
         GRANT SELECT ON \(Self.heartbeat) TO \(link);
