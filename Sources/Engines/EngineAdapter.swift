@@ -128,9 +128,9 @@ package protocol EngineAdapter: Sendable {
     func prepareReader(root: String) throws
     /// A session with the running engine that needs no password of the user's.
     func openLink(timeoutMilliseconds: Int) throws -> any EngineLink
-    /// Whether a running engine with the old settings has to be restarted to serve as these say; the same part in the
-    /// cluster is given. What users set waits for a restart that they ask for, and does not count.
-    func needsRestart(from old: EngineSettings) -> Bool
+    /// Why a running engine with the old settings has to be restarted to serve as these say; the same part in the cluster is
+    /// given. Nil: it need not. What users set waits for a restart that they ask for, and does not count.
+    func restartReason(from old: EngineSettings) -> String?
     /// Asks for a clean shutdown that ends sessions.
     var stopSignal: Int32 { get }
     /// Makes a running engine read its configuration again; nil if it cannot.

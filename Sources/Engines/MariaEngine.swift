@@ -209,9 +209,12 @@ package struct MariaEngine: EngineAdapter {
 
     /// A writer makes what readers need at its start, and turns its binlog on there. Off again it is with a restart that
     /// something else is the reason for.
-    package func needsRestart(from old: EngineSettings) -> Bool {
-        guard let new = settings.replication, new.source == nil else { return false }
-        return new.hasReaders && !MariaEngine(old).configuration.hasBinlog || new.account != old.replication?.account
+    package func restartReason(from old: EngineSettings) -> String? {
+        guard let new = settings.replication, new.source == nil else { return nil }
+        if new.hasReaders && !MariaEngine(old).configuration.hasBinlog {
+            return "its binlog is turned on, which readers need"
+        }
+        return new.account != old.replication?.account ? "readers log in with another account" : nil
     }
 
     package func startPoint<P>(_ find: () throws -> P) throws -> (found: P, obstacle: String?)? {

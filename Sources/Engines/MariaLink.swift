@@ -5,9 +5,11 @@
 /// **Where a reader starts.** Its files are a prefix of the writer's log, and crash recovery makes binlog and tables agree:
 /// a transaction that is complete in the binlog is committed, one that is not is undone. So `gtid_binlog_pos` after recovery
 /// names exactly the transactions that the reader has, and replication goes on after it. What recovery cannot make agree
-/// (DDL and tables without transactions in mid-statement) is kept out by `MariaHold`, and where that was not possible, is noticed:
-/// DDL that recovery completes is put into the reader's own binlog under the reader's own server id, and what was done
-/// already fails when it is done again. Such a mount is dead, and a fresh one takes its place.
+/// (accounts, XA, DDL and tables without transactions in mid-statement) is kept out by `MariaHold`.
+///
+/// What that does not keep out is noticed. An ALTER TABLE that copies is not waited for by the hold, and if it has only the
+/// renaming left, recovery does that and logs it: then the reader's own server id is in its binlog. And what was done already fails
+/// when it is done again. Such a mount is dead, and a fresh one takes its place.
 final class MariaLink: EngineLink {
     private let session: MariaSession
     private let replication: MariaReplication
@@ -20,11 +22,16 @@ final class MariaLink: EngineLink {
     /// The server has made the account at its start (`MariaReplication`): a session that could would have to be almighty.
     func admitReaders(_ account: ReplicationAccount) throws {}
 
-    func beat() throws {
+    func beat() throws -> UInt64? {
         // SYSDATE is the time now, whatever the session's is.
         try session.run(
             "UPDATE \(MariaReplication.heartbeat) SET at = CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)")
+        // A reader's pages are its own: what the volume has later is of no use to it.
+        return nil
     }
+
+    /// Recovery is bounded by the size of the redo log, and a session that could flush pages would have to be almighty.
+    func settle() throws {}
 
     func follow(_ settings: ReplicationSettings) throws {
         guard let source = settings.source else { return }
@@ -32,8 +39,9 @@ final class MariaLink: EngineLink {
             if now.isAt(source), now.isApplying, now.isReceiving || now.isTrying { return }
             // The SQL thread ends with the transaction that it is in. What it has not come to is sent again by the source.
             try session.run("STOP SLAVE")
-        } else if let problem = try problemOfRecovery() {
-            throw EngineError(problem, remedy: "a fresh mount takes its place by itself")
+        } else if try problemOfRecovery() != nil {
+            // `replicaState` says so.
+            return
         }
         try session.run(
             """

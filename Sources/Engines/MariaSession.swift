@@ -34,10 +34,7 @@ final class MariaSession {
             title = "MariaDB at \(host):\(port)"
             found = LocalSocket.connect(host: host, port: port, timeoutMilliseconds: timeoutMilliseconds)
         }
-        guard let found else {
-            throw EngineError(
-                "\(title) does not answer: \(String(cString: strerror(errno)))", remedy: "wait until it is available")
-        }
+        guard let found else { throw EngineSilence("\(title) does not listen: \(String(cString: strerror(errno)))") }
         fd = found
         do { try logIn(user, password) } catch {
             Glibc.close(found)
@@ -103,9 +100,7 @@ final class MariaSession {
         return packet
     }
 
-    private var lost: EngineError {
-        EngineError("\(title) does not answer in time", remedy: "wait until it is available")
-    }
+    private var lost: EngineSilence { EngineSilence("\(title) does not answer in time") }
     private var malformed: EngineError {
         EngineError("\(title) sent what is no answer", remedy: "check what listens there")
     }

@@ -103,7 +103,7 @@ extension EngineAdapter {
             "\(settings.engine.title) has no readers yet", remedy: "add readers to a PostgreSQL cluster")
     }
 
-    package func needsRestart(from old: EngineSettings) -> Bool { false }
+    package func restartReason(from old: EngineSettings) -> String? { nil }
 
     package func startPoint<P>(_ find: () throws -> P) throws -> (found: P, obstacle: String?)? { nil }
 }
