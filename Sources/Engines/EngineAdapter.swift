@@ -117,14 +117,20 @@ package protocol EngineAdapter: Sendable {
     func weakness(timeoutMilliseconds: Int) -> String?
     /// A complete URL for clients, password included, that works as it is.
     var url: String { get }
+    /// A reader, before it is mounted: calls `find`, which finds an LSN, at a moment at which the writer's files are a state that
+    /// the reader can replicate from exactly; nil, and without calling it, if every durable LSN is one.
+    ///
+    /// - Returns: what was found, and why it is not such a moment (the mount may prove dead, or differ in what has no
+    ///   transactions); an `obstacle` of nil: it is
+    func startPoint<P>(_ find: () throws -> P) throws -> (found: P, obstacle: String?)?
     /// A reader (`settings.replication` has a source): changes what has to be changed in a fresh mount before the engine
     /// starts on it. What is written there stays local.
     func prepareReader(root: String) throws
     /// A session with the running engine that needs no password of the user's.
     func openLink(timeoutMilliseconds: Int) throws -> any EngineLink
-    /// Whether a running engine with the old settings has to be restarted to serve as these say; the same part in the
-    /// cluster is given. What users set waits for a restart that they ask for, and does not count.
-    func needsRestart(from old: EngineSettings) -> Bool
+    /// Why a running engine with the old settings has to be restarted to serve as these say; the same part in the cluster is
+    /// given. Nil: it need not. What users set waits for a restart that they ask for, and does not count.
+    func restartReason(from old: EngineSettings) -> String?
     /// Asks for a clean shutdown that ends sessions.
     var stopSignal: Int32 { get }
     /// Makes a running engine read its configuration again; nil if it cannot.

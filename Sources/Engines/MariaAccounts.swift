@@ -19,6 +19,8 @@ struct MariaAccounts {
         "SLAVE MONITOR",
     ]
 
+    private var hash: String { Self.hash(of: password) }
+
     /// Passwords go in as hashes: their text is nowhere but in the sealed metadata.
     ///
     /// Of two grants on databases the one with the plainer name counts, so the administrator can read `mysql` and no more.
@@ -38,7 +40,7 @@ struct MariaAccounts {
     }
 
     /// As mysql.global_priv has it: the hash of the hash, in capitals, after an asterisk.
-    private var hash: String {
+    static func hash(of password: String) -> String {
         "*"
             + SHA1.hash(SHA1.hash(Array(password.utf8)))
             .map { $0 < 16 ? "0" + String($0, radix: 16) : String($0, radix: 16) }.joined().uppercased()

@@ -6,8 +6,13 @@
 /// on the command line, which outranks every file; `defaults` suit a log-structured volume and may be overridden.
 package struct MariaConfiguration: Sendable {
     package var overrides: [String: String]
+    /// The instance's part in its cluster; nil: it is alone.
+    private let replication: MariaReplication?
 
-    package init(overrides: [String: String]) { self.overrides = overrides }
+    package init(overrides: [String: String], replication: ReplicationSettings? = nil) {
+        self.overrides = overrides
+        self.replication = replication.map { MariaReplication(settings: $0) }
+    }
 
     private struct Setting {
         let name: String
@@ -15,8 +20,10 @@ package struct MariaConfiguration: Sendable {
         let reason: String
     }
 
-    /// Whether the cluster writes a binary log: only readers need it, so it is off unless `--set log_bin=on` says so.
-    package var hasBinlog: Bool { overrides["log_bin"] == "on" }
+    /// Whether the cluster writes a binary log: only readers need it, so it is off without them unless `--set log_bin=on` says
+    /// otherwise.
+    package var hasBinlog: Bool { overrides["log_bin"] == "on" || replication?.settings.hasReaders == true || isReader }
+    private var isReader: Bool { replication?.isReader ?? false }
 
     /// A prefix `loose_` is for settings that only some versions of the server know.
     private static let alwaysPinned = [
@@ -41,13 +48,17 @@ package struct MariaConfiguration: Sendable {
         Setting(name: "bind_address", value: "127.0.0.1", reason: "engines listen on loopback only"),
     ]
 
-    private var pinnedSettings: [Setting] {
-        Self.alwaysPinned
+    private var pinnedSettings: [Setting] { Self.alwaysPinned + (isReader ? readerSettings : writerSettings) }
+
+    private var writerSettings: [Setting] {
+        serverSettings
             + (hasBinlog
                 ? [
                     Setting(
                         name: "log_bin", value: "binlog",
-                        reason: "asked for with --set log_bin=on; it lies in the volume, as replicas' GTIDs rest on it"),
+                        reason:
+                            "for readers, or asked for with --set log_bin=on; it is in the volume, as replicas' GTIDs rest on it"
+                    ),
                     Setting(
                         name: "sync_binlog", value: "1",
                         reason: "a commit is acknowledged when the binlog's sync returns: a write quorum has it then"),
@@ -69,6 +80,46 @@ package struct MariaConfiguration: Sendable {
                         reason: "without a binlog the redo log's sync is what acknowledges a commit"),
                 ])
     }
+
+    private var serverSettings: [Setting] {
+        guard let replication, replication.isReader || overrides["server_id"] == nil else { return [] }
+        return [
+            Setting(
+                name: "server_id", value: "\(replication.serverID)", reason: "no other instance of the cluster has it")
+        ]
+    }
+
+    /// A reader's files are a mount that is thrown away when it ends, and it acknowledges nothing.
+    private var readerSettings: [Setting] {
+        serverSettings + [
+            Setting(name: "read_only", value: "1", reason: "what would be written here would be in no volume"),
+            Setting(
+                name: "log_bin", value: "binlog",
+                reason: "the mount's recovery needs the writer's: it holds which transactions are committed"),
+            Setting(
+                name: "log_slave_updates", value: "0",
+                reason: "a reader that becomes the writer attaches the volume, whose binlog has everything"),
+            Setting(
+                name: "skip_slave_start", value: "1",
+                reason: "the instance says from where it replicates, once it knows what the mount holds"),
+            Setting(name: "event_scheduler", value: "0", reason: "events run on the writer and are replicated"),
+            Setting(name: "sync_binlog", value: "0", reason: "nothing here has to be durable"),
+            Setting(name: "innodb_flush_log_at_trx_commit", value: "0", reason: "nothing here has to be durable"),
+        ]
+    }
+
+    /// For a reader only.
+    private static let replicaSettings = [
+        Setting(
+            name: "slave_parallel_threads", value: "4",
+            reason: "a reader's cache starts empty: while one transaction waits for a block others go on"),
+        Setting(
+            name: "slave_parallel_mode", value: "conservative",
+            reason: "together runs what was committed together: it cannot be in each other's way"),
+        Setting(
+            name: "slave_net_timeout", value: "10",
+            reason: "a source that is silent for so long is gone: it sends a heartbeat each second"),
+    ]
 
     private static let defaultSettings = [
         Setting(
@@ -96,8 +147,6 @@ package struct MariaConfiguration: Sendable {
             reason: "making a trigger would take SUPER, which nobody has; and rows are logged, not statements"),
         Setting(
             name: "gtid_strict_mode", value: "1", reason: "positions that differ between servers are an error at once"),
-        Setting(
-            name: "log_slave_updates", value: "1", reason: "a replica that becomes the writer has the whole history"),
         Setting(name: "binlog_expire_logs_seconds", value: "86400", reason: "readers follow within seconds"),
     ]
 
@@ -133,6 +182,10 @@ package struct MariaConfiguration: Sendable {
         "include": "overrides are given one by one", "includedir": "overrides are given one by one",
         "binlog_do_db": "a commit that the binlog leaves out is not waited for",
         "binlog_ignore_db": "a commit that the binlog leaves out is not waited for",
+        "read_only": "an instance's part in its cluster decides", "skip_slave_start": "the instance starts replication",
+        "slave_skip_errors": "a reader would differ from the writer", "relay_log": "a reader keeps it local",
+        "relay_log_index": "a reader keeps it local", "relay_log_info_file": "a reader keeps it local",
+        "master_info_file": "a reader keeps it local",
         "innodb_force_recovery": "it starts by leaving committed changes out",
         "tc_heuristic_recover": "it decides over prepared transactions without knowing what became of them",
         "chroot": "the volume would not be found",
@@ -214,11 +267,15 @@ package struct MariaConfiguration: Sendable {
         lines += ["", "# Given on the command line as well, so that no other file can change them."]
         lines += pinnedSettings.flatMap(Self.lines)
         lines += ["", "# Chosen for a log-structured volume."]
-        for setting in Self.defaultSettings + (hasBinlog ? Self.binlogSettings : [])
-        where overrides[setting.name] == nil { lines += Self.lines(setting) }
+        let chosen =
+            Self.defaultSettings + (hasBinlog ? Self.binlogSettings : []) + (isReader ? Self.replicaSettings : [])
+        let pinned = Set(pinnedSettings.map(\.name))
+        for setting in chosen where overrides[setting.name] == nil && !pinned.contains(setting.name) {
+            lines += Self.lines(setting)
+        }
         lines += ["", "# Asked for with --set."]
         for (name, value) in overrides.sorted(by: { $0.key < $1.key })
-        where name != "log_bin" && Self.harmless[name] == nil {
+        where name != "log_bin" && Self.harmless[name] == nil && !pinned.contains(name) {
             lines.append("\(name) = \(value)")
         }
         return lines.joined(separator: "\n") + "\n"

@@ -35,21 +35,43 @@ package struct MariaEngine: EngineAdapter {
     private var socket: String { "\(runDirectory)/mariadb.sock" }
     private var pidFile: String { "\(runDirectory)/mariadb.pid" }
     private var optionFile: String { "\(settings.directory)/my.cnf" }
-    private var configuration: MariaConfiguration { MariaConfiguration(overrides: settings.overrides) }
+    private var relayDirectory: String { "\(settings.directory)/relay" }
+    private var initFile: String { "\(settings.directory)/init.sql" }
+    private var configuration: MariaConfiguration {
+        MariaConfiguration(overrides: settings.overrides, replication: settings.replication)
+    }
+    private var isReader: Bool { settings.replication?.source != nil }
 
     package var url: String {
         "mysql://\(settings.credentials)@\(settings.host):\(settings.port)"
     }
 
     package func prepare() throws {
-        for directory in [settings.directory, runDirectory, temporaryDirectory] { try makeOwnDirectory(directory) }
+        for directory in [settings.directory, runDirectory, temporaryDirectory, relayDirectory] {
+            try makeOwnDirectory(directory)
+        }
+        if let replication = settings.replication {
+            try writeOwn(MariaReplication(settings: replication).statements, to: initFile)
+        }
         let local: [(name: String, value: String)] =
             [
                 ("port", "\(settings.port)"), ("socket", socket), ("pid_file", pidFile), ("tmpdir", temporaryDirectory),
                 ("general_log_file", "\(settings.directory)/general.log"),
                 ("slow_query_log_file", "\(settings.directory)/slow.log"),
-            ] + authenticationPlugin
+            ] + (isReader ? relayFiles : []) + authenticationPlugin
         try writeOwn(configuration.file(local: local), to: optionFile)
+    }
+
+    /// What an earlier mount was sent is of no use to this one.
+    package func prepareReader(root: String) throws {
+        try? FileManager.default.removeItem(atPath: relayDirectory)
+    }
+
+    private var relayFiles: [(name: String, value: String)] {
+        [
+            ("relay_log", "\(relayDirectory)/relay"), ("relay_log_info_file", "\(relayDirectory)/relay.info"),
+            ("master_info_file", "\(relayDirectory)/source.info"),
+        ]
     }
 
     /// The package's own script, and then a sync, so that its last words are durable as well.
@@ -81,11 +103,16 @@ package struct MariaEngine: EngineAdapter {
         arguments += ["--datadir=\(data)", "--tmpdir=\(temporaryDirectory)"]
         arguments += ["--socket=\(socket)", "--pid-file=\(pidFile)", "--port=\(settings.port)"]
         if let base = baseDirectory { arguments.append("--basedir=\(base)") }
+        if settings.replication != nil { arguments.append("--init-file=\(initFile)") }
         return base("/bin/sh", mount, arguments: arguments, output: logFile)
     }
 
     /// `$0` is the data directory, `$1` the newest version that it may be of, the rest the server's command line. A server
     /// notes its version when it has made or upgraded its files; started on files of a newer one it may ruin them.
+    ///
+    /// A server that ended without closing its binlog has transactions of which only the binlog says whether they are
+    /// committed, and does not start without it. So where it was turned off since, it is on until the next start. The flag is in
+    /// the file's first event: mariadb.com/kb/en/2-binlog-event-header, LOG_EVENT_BINLOG_IN_USE_F.
     private static let guardScript = """
         limit=$1
         shift
@@ -102,6 +129,14 @@ package struct MariaEngine: EngineAdapter {
                 exit 1
             }
         done
+        last=$(tail -n 1 "$0/binlog.index" 2>/dev/null) && [ -n "$last" ] || exec "$@"
+        case " $* " in
+        *" --log-bin="*) ;;
+        *)
+            flags=$(od -An -tu1 -j21 -N1 "$0/${last##*/}" 2>/dev/null)
+            [ "$((${flags:-1} & 1))" = 0 ] || set -- "$@" --log-bin=binlog --sync-binlog=1
+            ;;
+        esac
         exec "$@"
         """
 
@@ -151,9 +186,39 @@ package struct MariaEngine: EngineAdapter {
     }
 
     package func weakness(timeoutMilliseconds: Int) -> String? {
+        // A reader acknowledges nothing.
+        isReader ? nil : durabilityWeakness(timeoutMilliseconds: timeoutMilliseconds)
+    }
+
+    private func durabilityWeakness(timeoutMilliseconds: Int) -> String? {
         MariaProbe.firstRow(
             of: MariaConfiguration.durabilityQuery, socket: socket, user: MariaAccounts.watcher,
             password: settings.password, timeoutMilliseconds: timeoutMilliseconds
         ).flatMap(MariaConfiguration.weakness)
+    }
+
+    package func openLink(timeoutMilliseconds: Int) throws -> any EngineLink {
+        guard let replication = settings.replication else {
+            throw EngineError("\(settings.directory) is of an instance without a cluster", remedy: "restart the region")
+        }
+        let session = try MariaSession(
+            .local(socket), user: MariaReplication.link, password: replication.account.password,
+            timeoutMilliseconds: timeoutMilliseconds)
+        return MariaLink(session, replication)
+    }
+
+    /// A writer makes what readers need at its start, and turns its binlog on there. Off again it is with a restart that
+    /// something else is the reason for.
+    package func restartReason(from old: EngineSettings) -> String? {
+        guard let new = settings.replication, new.source == nil else { return nil }
+        if new.hasReaders && !MariaEngine(old).configuration.hasBinlog {
+            return "its binlog is turned on, which readers need"
+        }
+        return new.account != old.replication?.account ? "readers log in with another account" : nil
+    }
+
+    package func startPoint<P>(_ find: () throws -> P) throws -> (found: P, obstacle: String?)? {
+        guard let replication = settings.replication, let source = replication.source else { return nil }
+        return try MariaHold(source: source, account: replication.account).run(find)
     }
 }

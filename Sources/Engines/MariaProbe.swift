@@ -8,7 +8,7 @@ internal import Glibc
 /// bytes, little-endian), a sequence number (1 byte) and the payload.
 package enum MariaProbe {
     /// Longer packets are not part of a login.
-    private static let packetBytesMax = 4096
+    static let packetBytesMax = 4096
 
     /// CLIENT_LONG_PASSWORD, PROTOCOL_41, SECURE_CONNECTION, PLUGIN_AUTH.
     private static let capabilities: UInt32 = 1 | 0x200 | 0x8000 | 0x80000
@@ -103,16 +103,16 @@ package enum MariaProbe {
         return packet
     }
 
-    private static func transmit(_ fd: Int32, _ payload: [UInt8], sequence: UInt8) -> Bool {
+    static func transmit(_ fd: Int32, _ payload: [UInt8], sequence: UInt8) -> Bool {
         let count = payload.count
         let packet = [UInt8(count & 0xff), UInt8(count >> 8 & 0xff), UInt8(count >> 16 & 0xff), sequence] + payload
         return send(fd, packet, packet.count, Int32(MSG_NOSIGNAL)) == packet.count
     }
 
-    private static func receive(_ fd: Int32) -> [UInt8]? {
+    static func receive(_ fd: Int32, bytesMax: Int = packetBytesMax) -> [UInt8]? {
         guard let header = receive(fd, exactly: 4) else { return nil }
         let count = Int(header[0]) | Int(header[1]) << 8 | Int(header[2]) << 16
-        guard (1...packetBytesMax).contains(count) else { return nil }
+        guard (1...bytesMax).contains(count) else { return nil }
         return receive(fd, exactly: count)
     }
 

@@ -61,9 +61,13 @@ package struct PostgresEngine: EngineAdapter {
     }
 
     /// Limits that a reader needs can only be raised by a restart.
-    package func needsRestart(from old: EngineSettings) -> Bool {
-        guard let new = settings.replication, new.source != nil else { return false }
-        return new.minimums.contains { $0.value > old.replication?.minimums[$0.key] ?? 0 }
+    package func restartReason(from old: EngineSettings) -> String? {
+        guard let new = settings.replication, new.source != nil,
+            let raised = new.minimums.keys.sorted().first(where: {
+                new.minimums[$0] ?? 0 > old.replication?.minimums[$0] ?? 0
+            })
+        else { return nil }
+        return "\(raised) is higher on the writer"
     }
 
     private var socket: String { "\(socketDirectory)/.s.PGSQL.\(settings.port)" }

@@ -103,15 +103,16 @@ extension EngineAdapter {
             "\(settings.engine.title) has no readers yet", remedy: "add readers to a PostgreSQL cluster")
     }
 
-    package func needsRestart(from old: EngineSettings) -> Bool { false }
+    package func restartReason(from old: EngineSettings) -> String? { nil }
+
+    package func startPoint<P>(_ find: () throws -> P) throws -> (found: P, obstacle: String?)? { nil }
 }
 
 extension EngineKind {
     /// Whether its clusters can have readers.
     package var hasReaders: Bool {
         switch self {
-        case .postgres: true
-        case .mariadb: false
+        case .postgres, .mariadb: true
         }
     }
 

@@ -60,6 +60,21 @@ extension InstanceRunner {
             ], doorbell: attachment.doorbell)
     }
 
+    /// The LSN from which a reader's engine can replicate exactly; nil: any durable one.
+    func startPoint(_ driver: VolumeDriver) throws -> LSN? {
+        guard role.part == .reader else { return nil }
+        state.withLock { $0.progress = "waiting for the writer" }
+        // The connections to the storage nodes are open before anybody waits for an answer of theirs.
+        _ = try driver.newestEnd()
+        guard let (lsn, obstacle) = try engine.startPoint(driver.newestEnd) else { return nil }
+        if let obstacle {
+            logger.warning(
+                "the reader is mounted while the writer works: what has no transactions may differ until it is mounted anew",
+                metadata: ["instance": "\(role.id)", "reason": "\(obstacle)"])
+        }
+        return lsn
+    }
+
     /// Ends every process that an engine of this instance left, whoever its parent is now.
     func killLeftovers() throws {
         let ring = state.withLock { $0.ring }

@@ -186,18 +186,21 @@ package final class InstanceRunner: Sendable {
             if old.replication != new.replication { state.tending.mustFollow = true }
         }
         guard isNew, let process = state.withLock({ $0.process }) else { return }
-        guard !engine.needsRestart(from: old) else {
-            logger.notice("the engine is restarted for its part in the cluster", metadata: ["instance": "\(role.id)"])
-            return restartEngine()
+        if let reason = engine.restartReason(from: old) {
+            logger.notice(
+                "the engine is restarted for its part in the cluster",
+                metadata: ["instance": "\(role.id)", "reason": "\(reason)"])
+            return restartEngine("it is restarted: \(reason)")
         }
         try engine.prepare()
         if let signal = engine.reloadSignal, state.withLock({ $0.phase }) == .available { process.signal(signal) }
     }
 
     /// The engine shuts down, and starts again with its settings.
-    private func restartEngine() {
+    private func restartEngine(_ reason: String) {
         let process = state.withLock { state in
             state.tending.isRestarting = true
+            state.reason = reason
             return state.process
         }
         process?.signal(engine.stopSignal)
@@ -239,7 +242,8 @@ package final class InstanceRunner: Sendable {
             try driver.createVolume()
             try Milestone.volumeMade.reach(role)
         }
-        var attachment = try driver.attach { text in self.state.withLock { $0.progress = text } }
+        let point = try startPoint(driver)
+        var attachment = try driver.attach(at: point) { text in self.state.withLock { $0.progress = text } }
         watch(driver)
         defer {
             try? killLeftovers()
@@ -268,7 +272,7 @@ package final class InstanceRunner: Sendable {
             }
             state.withLock { state in
                 state.restarts += 1
-                state.reason = wasAsked ? nil : "the engine ended with \(exit): \(last)"
+                if !wasAsked { state.reason = "the engine ended with \(exit): \(last)" }
             }
             if role.part == .reader { return }
             if !wasAsked { awaitVerdict() }

@@ -10,7 +10,7 @@ internal import SegmentCore
 internal import StorageNode
 internal import StorageWire
 internal import Synchronization
-internal import VolumeModel
+package import VolumeModel
 
 /// Taking a volume over, laying its namespace out, and letting it go.
 extension VolumeDriver {
@@ -47,14 +47,24 @@ extension VolumeDriver {
 
     /// Attaches the volume as the configuration says. Blocks.
     ///
-    /// - Parameter progress: told a sentence now and then while it takes long
-    package func attach(progress: (String) -> Void) throws -> Attachment {
+    /// - Parameters:
+    ///   - lsn: for a mount whose configuration names none; nil is the newest durable one
+    ///   - progress: told a sentence now and then while it takes long
+    package func attach(at lsn: LSN? = nil, progress: (String) -> Void) throws -> Attachment {
         // Taken by a mount as well: the files are another's then.
         let note = CacheNote.take(from: configuration.directory)
         switch configuration.mode {
         case .writer: return try attachWriter(note, progress: progress)
-        case .local(let lsn): return try attachLocal(at: lsn, progress: progress)
+        case .local(let fixed): return try attachLocal(at: fixed ?? lsn, progress: progress)
         }
+    }
+
+    /// Where the log ends now: what is durable when this is called is at or below it, what is written after it returned is
+    /// above. It may take a moment until it is durable itself.
+    package func newestEnd() throws -> LSN {
+        let survey = try survey(for: nil)
+        // Every batch has a part in the first group.
+        return survey.required[.namespace] ?? survey.vdl
     }
 
     private func attachWriter(_ note: CacheNote?, progress: (String) -> Void) throws -> Attachment {

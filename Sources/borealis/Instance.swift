@@ -98,6 +98,9 @@ extension Instance {
                     let (name, value) = try cluster.parseSetting(text)
                     return (name, value)
                 }, uniquingKeysWith: { $1 })
+            if cluster.engine == "mariadb", cluster.instances?.count == 1, !target.json {
+                Terminal.note("the writer restarts for a second or two if its binlog is off: readers need it")
+            }
             let began = ContinuousClock.now
             _ = try target.send(order)
             let found = try target.wait(for: name, in: cluster.id) { cluster in

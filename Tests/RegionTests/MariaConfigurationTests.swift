@@ -46,6 +46,77 @@ import Testing
         #expect(both.pinnedArguments.contains("--sync-binlog=1"))
     }
 
+    private func settings(number: Int, follows: Bool, hasReaders: Bool = true) -> ReplicationSettings {
+        ReplicationSettings(
+            source: follows ? ReplicationSource(host: "127.67.0.1", port: 3306) : nil,
+            account: ReplicationAccount(user: "replicator", password: "secret"), hasReaders: hasReaders,
+            serverNumber: number, minimums: [:])
+    }
+
+    @Test func `a writer has a binlog once the cluster has readers, and a server id of its own`() {
+        let alone = MariaConfiguration(
+            overrides: [:], replication: settings(number: 1, follows: false, hasReaders: false))
+        #expect(alone.pinnedArguments.contains("--skip-log-bin"))
+        let read = MariaConfiguration(overrides: ["log_bin": "off"], replication: settings(number: 3, follows: false))
+        #expect(read.pinnedArguments.contains("--log-bin=binlog") && read.pinnedArguments.contains("--sync-binlog=1"))
+        #expect(read.pinnedArguments.contains("--server-id=3"))
+        let named = MariaConfiguration(
+            overrides: ["server_id": "77"], replication: settings(number: 3, follows: false))
+        #expect(
+            named.file(local: []).contains("\nserver_id = 77\n") && !named.file(local: []).contains("server_id = 3"))
+    }
+
+    @Test func `a reader writes nothing, has the writer's binlog for its recovery, and an id that no writer has`() {
+        let reader = MariaConfiguration(
+            overrides: ["server_id": "77", "event_scheduler": "1"], replication: settings(number: 3, follows: true))
+        for argument in [
+            "--read-only=1", "--log-bin=binlog", "--log-slave-updates=0", "--skip-slave-start=1", "--event-scheduler=0",
+            "--server-id=1000003",
+        ] { #expect(reader.pinnedArguments.contains(argument)) }
+        #expect(!reader.file(local: []).contains("event_scheduler = 1"))
+    }
+
+    @Test func `what a server says of its replication`() {
+        func progress(_ io: String, _ sql: String, _ more: [String: String] = [:]) -> MariaProgress {
+            MariaProgress(
+                [
+                    "Slave_IO_Running": io, "Slave_SQL_Running": sql, "Master_Host": "127.67.0.1",
+                    "Master_Port": "3306",
+                    "Last_IO_Errno": "0", "Last_SQL_Errno": "0",
+                ].merging(more) { $1 })
+        }
+        let well = progress("Yes", "Yes")
+        #expect(well.isReceiving && well.isApplying && !well.isTrying && well.failure == nil)
+        #expect(well.isAt(ReplicationSource(host: "127.67.0.1", port: 3306)))
+        #expect(!well.isAt(ReplicationSource(host: "127.67.0.2", port: 3306)))
+        let waiting = progress("Connecting", "Yes", ["Last_IO_Errno": "2003", "Last_IO_Error": "nobody there"])
+        #expect(!waiting.isReceiving && waiting.isTrying && waiting.failure == nil)
+        #expect(
+            progress("Yes", "No", ["Last_SQL_Errno": "1062", "Last_SQL_Error": "twice"]).failure?.contains("twice")
+                == true)
+        #expect(
+            progress("No", "Yes", ["Last_IO_Errno": "1236", "Last_IO_Error": "gone"]).failure?.contains("gone") == true)
+        #expect(progress("No", "No").failure == nil)
+    }
+
+    @Test(
+        arguments: [
+            ([0xfa], 250), ([0xfb], 0), ([0xfc, 1, 2], 513), ([0xfd, 1, 0, 1], 65537), ([0xfc, 1], nil), ([], nil),
+            ([0xfe, 1, 0, 0, 0, 0, 0, 0, 0], 1), ([0xfe, 255, 255, 255, 255, 255, 255, 255, 255], nil),
+        ] as [([UInt8], Int?)])
+    func `lengths in a server's answer`(bytes: [UInt8], value: Int?) {
+        var fields = MariaFields(bytes)
+        #expect(fields.integer() == value)
+    }
+
+    @Test func `a text that is longer than its packet is none`() {
+        var fields = MariaFields([2, 0x61, 0x62, 0xfb, 0, 9, 0x61])
+        #expect(fields.text() == "ab")
+        #expect(fields.text() == "")
+        #expect(fields.text() == "")
+        #expect(fields.text() == nil)
+    }
+
     @Test(arguments: [
         (["0", "1", "1"], nil), (["0", "3", "0"], nil), (["1", "2", "1"], nil), (["1", "1", "1"], nil),
         (["0", "2", "1"], "innodb_flush_log_at_trx_commit is 2"),
