@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Foundation
 import Region
 import Testing
 
@@ -7,15 +8,24 @@ import Testing
     private typealias Policy = FailoverPolicy
     private typealias Member = FailoverPolicy.Member
 
+    /// As a process says it.
     private static func status(
         _ part: RoleConfiguration.Part, _ phase: InstanceStatus.Phase = .available, lost: String? = nil,
         silent: Int? = 100, answering: Int? = nil, waits: Bool = false
     ) -> InstanceStatus {
-        var watch = WatchFacts(lost: lost, silentMilliseconds: silent, answeringNodes: answering, mark: nil)
-        watch.commitsWait = waits
-        return InstanceStatus(
-            id: "", cluster: "", phase: phase, url: "", restarts: 0, created: true, generation: 0, part: part,
-            watch: watch)
+        var watch: [String: Any] = ["commitsWait": waits]
+        watch["lost"] = lost
+        watch["silentMilliseconds"] = silent
+        watch["answeringNodes"] = answering
+        let object: [String: Any] = [
+            "id": "i", "cluster": "c", "phase": phase.rawValue, "url": "", "restarts": 0, "created": true,
+            "generation": 0,
+            "part": part.rawValue, "watch": watch,
+        ]
+        guard let data = try? JSONSerialization.data(withJSONObject: object),
+            let status = try? JSONDecoder().decode(InstanceStatus.self, from: data)
+        else { preconditionFailure("the object is not a status") }
+        return status
     }
 
     private static func reader(
