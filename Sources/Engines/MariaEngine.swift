@@ -134,7 +134,8 @@ package struct MariaEngine: EngineAdapter {
         *" --log-bin="*) ;;
         *)
             flags=$(od -An -tu1 -j21 -N1 "$0/${last##*/}" 2>/dev/null)
-            [ "$((${flags:-1} & 1))" = 0 ] || set -- "$@" --log-bin=binlog --sync-binlog=1
+            [ "$((${flags:-1} & 1))" = 0 ] ||
+                set -- "$@" --log-bin=binlog --sync-binlog=1 --binlog-format=ROW --log-bin-trust-function-creators=1
             ;;
         esac
         exec "$@"
