@@ -50,6 +50,8 @@ package struct ProxyConfiguration: Sendable {
         package var role: Role = .readWrite
         package var tls: TLSFiles?
         package var requireTLS: Bool = false
+        /// READ_WRITE: reads outside transactions run on readers that have what the session wrote.
+        package var readWriteSplit = false
 
         enum CodingKeys: String, CodingKey {
             case name
@@ -58,6 +60,7 @@ package struct ProxyConfiguration: Sendable {
             case role
             case tls
             case requireTLS = "require_tls"
+            case readWriteSplit = "read_write_split"
         }
 
         package init(from decoder: any Decoder) throws {
@@ -68,6 +71,7 @@ package struct ProxyConfiguration: Sendable {
             role = try values.decodeIfPresent(Role.self, forKey: .role) ?? .readWrite
             tls = try values.decodeIfPresent(TLSFiles.self, forKey: .tls)
             requireTLS = try values.decodeIfPresent(Bool.self, forKey: .requireTLS) ?? false
+            readWriteSplit = try values.decodeIfPresent(Bool.self, forKey: .readWriteSplit) ?? false
         }
 
         package init(name: String, host: String = "127.0.0.1", port: Int, role: Role = .readWrite) {
