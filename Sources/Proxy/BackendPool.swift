@@ -102,7 +102,9 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
     func request(_ client: Backend.Client, settings: Backend.Settings, last: Int? = nil) {
         let now = Clock.now()
         group.loop.metrics.databaseConnectionRequests += 1
-        if key.role == .readOnly, group.configuration.targets.count < 2 { return client.borrowFailed(.noReader) }
+        if key.role == .readOnly, group.topology.known == 1, group.topology.writer != nil {
+            return client.borrowFailed(.noReader)
+        }
         switch machine.request(client.id, now: now, wanting: last, prefers: { $0 == settings }) {
         case .lease(let id):
             group.loop.metrics.borrowLatencyCount += 1

@@ -122,7 +122,7 @@ final class LoopContext {
                 if index == 0 { result.maxDatabaseConnectionsAllowed += counts.limit }
             }
             if index == 0 {
-                result.targets += group.configuration.targets.count
+                result.targets += group.topology.known
                 result.availableTargets += group.topology.members.count
             }
         }

@@ -135,6 +135,8 @@ package struct ProxyConfiguration: Sendable {
         package var name = "default"
         package var engine = Engine.postgresql
         package var targets: [Address] = []
+        /// A file with a JSON list of targets, read again when it changes; it replaces `targets`.
+        package var targetsFile: String?
         package var targetTLS = BackendLogin.TLSMode.disable
         package var listeners: [Listener] = []
         package var users: [User] = []
@@ -234,7 +236,8 @@ extension ProxyConfiguration {
         struct Group: Codable {
             var name: String?
             var engine: Engine?
-            var targets: [Address]
+            var targets: [Address]?
+            var targetsFile: String?
             var targetTLS: String?
             var listeners: [Listener]
             var users: [User]
@@ -246,6 +249,7 @@ extension ProxyConfiguration {
                 case name
                 case engine
                 case targets
+                case targetsFile = "targets_file"
                 case targetTLS = "target_tls"
                 case listeners
                 case users
@@ -297,7 +301,8 @@ extension ProxyConfiguration {
             var result = Group()
             result.name = group.name ?? "default"
             result.engine = group.engine ?? .postgresql
-            result.targets = group.targets
+            result.targets = group.targets ?? []
+            result.targetsFile = group.targetsFile
             result.targetTLS = group.targetTLS.flatMap { BackendLogin.TLSMode(rawValue: $0) } ?? .disable
             result.listeners = group.listeners
             result.users = group.users.map {
