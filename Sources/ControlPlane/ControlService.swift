@@ -24,7 +24,8 @@ package struct ControlService: Sendable {
         let secrets = SecretBox(key: keys.sealingKey)
         keeper = try await StateKeeper(store: store)
         reconciler = Reconciler(
-            keeper: keeper, plane: plane, offers: offers, secrets: secrets, account: account, crash: crash,
+            keeper: keeper, plane: plane, offers: offers, secrets: secrets, account: account, keyFile: keyFile,
+            crash: crash,
             logger: logger)
         let rds = RDSService(
             keeper: keeper, offers: offers, account: account, secrets: secrets, logs: logs, authority: authority)

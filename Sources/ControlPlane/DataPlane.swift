@@ -26,6 +26,11 @@ package protocol DataPlane: Sendable {
     /// Makes a custom endpoint, or changes one, and gives its address.
     func ensureEndpoint(_ wish: EndpointWish) async throws -> String
     func removeEndpoint(_ id: String) async throws
+    /// An address for a proxy's endpoint, which is nobody else's.
+    func proxyHost(_ id: String, port: Int) async throws -> String
+    /// Has a proxy run so; says whether it listens. Other targets reach a running one without a restart.
+    func ensureProxy(_ wish: ProxyWish) async throws -> Bool
+    func removeProxy(_ id: String) async throws
 }
 
 /// A custom endpoint.

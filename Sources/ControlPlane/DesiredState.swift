@@ -7,6 +7,8 @@ package struct DesiredState: Sendable {
     package var clusters: [String: ClusterRecord] = [:]
     package var instances: [String: InstanceRecord] = [:]
     package var endpoints: [String: ClusterEndpointRecord] = [:]
+    package var proxies: [String: ProxyRecord] = [:]
+    package var proxyEndpoints: [String: ProxyEndpointRecord] = [:]
     package var parameterGroups: [String: ParameterGroupRecord] = [:]
     package var subnetGroups: [String: SubnetGroupRecord] = [:]
     package var events: [String: EventRecord] = [:]
@@ -22,6 +24,8 @@ package struct DesiredState: Sendable {
             case ClusterRecord.kind: try Self.add(document, to: &clusters)
             case InstanceRecord.kind: try Self.add(document, to: &instances)
             case ClusterEndpointRecord.kind: try Self.add(document, to: &endpoints)
+            case ProxyRecord.kind: try Self.add(document, to: &proxies)
+            case ProxyEndpointRecord.kind: try Self.add(document, to: &proxyEndpoints)
             case ParameterGroupRecord.kind: try Self.add(document, to: &parameterGroups)
             case SubnetGroupRecord.kind: try Self.add(document, to: &subnetGroups)
             case EventRecord.kind: try Self.add(document, to: &events)
@@ -52,6 +56,7 @@ package struct DesiredState: Sendable {
         try Self.changes(old.clusters, clusters) + Self.changes(old.instances, instances)
             + Self.changes(old.endpoints, endpoints) + Self.changes(old.parameterGroups, parameterGroups)
             + Self.changes(old.subnetGroups, subnetGroups)
+            + Self.changes(old.proxies, proxies) + Self.changes(old.proxyEndpoints, proxyEndpoints)
             + Self.changes(old.events, events) + Self.changes(old.subscriptions, subscriptions)
             + Self.changes(old.catalogs, catalogs)
     }

@@ -31,6 +31,13 @@ struct EventKind: Sendable {
         EventKind("0172", "configuration change", "Renamed DB cluster from \(old) to \(new).")
     }
 
+    static let proxyCreated = EventKind("0203", "creation", "DB proxy created.")
+    static let proxyModified = EventKind("0204", "configuration change", "DB proxy modified.")
+    static let proxyDeleted = EventKind("0205", "deletion", "DB proxy deleted.")
+    static let proxyEndpointCreated = EventKind("0206", "configuration change", "DB proxy endpoint created.")
+    static let proxyEndpointModified = EventKind("0207", "configuration change", "DB proxy endpoint modified.")
+    static let proxyEndpointDeleted = EventKind("0208", "configuration change", "DB proxy endpoint deleted.")
+
     static let failoverFailed = EventKind(
         "0069", "failover", "Cluster failover failed, check the health of your cluster instances and try again.")
 
@@ -99,6 +106,10 @@ extension DesiredState {
         note(
             kind, sourceType: "db-parameter-group", source: group.name,
             arn: account.arn(group.level == .cluster ? "cluster-pg" : "pg", group.name), now: now)
+    }
+
+    mutating func note(_ kind: EventKind, proxy: ProxyRecord, account: Account, now: Timestamp) {
+        note(kind, sourceType: "db-proxy", source: proxy.id, arn: account.arn("db-proxy", proxy.resourceID), now: now)
     }
 
     private mutating func note(_ kind: EventKind, sourceType: String, source: String, arn: String, now: Timestamp) {

@@ -148,6 +148,9 @@ extension RDSService {
         case "cluster-endpoint":
             let record = try endpoint(name, in: state)
             return Tagged(tags: record.tags) { $0.endpoints[record.id]?.tags = $1 }
+        case "db-proxy":
+            let record = try proxy(name, in: state)
+            return Tagged(tags: record.tags) { $0.proxies[record.id]?.tags = $1 }
         case "es":
             let record = try subscription(name, in: state)
             return Tagged(tags: record.tags) { $0.subscriptions[record.id]?.tags = $1 }

@@ -25,7 +25,7 @@ struct RDSService: AWSService {
 
     private static let handlers: [String: Handler] = [
         clusterHandlers, instanceHandlers, endpointHandlers, certificateHandlers,
-        parameterHandlers, otherHandlers,
+        parameterHandlers, otherHandlers, proxyHandlers, proxyTargetHandlers, proxyEndpointHandlers,
     ]
     .reduce(into: [:]) { all, some in all.merge(some) { $1 } }
 

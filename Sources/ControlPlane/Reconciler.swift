@@ -23,6 +23,7 @@ package actor Reconciler {
     let offers: [EngineOffer]
     private let secrets: SecretBox
     let account: Account
+    let keyFile: AccessKeyFile
     let crash: CrashPoint
     private let logger: Logger
     private var failingSince: [String: Timestamp] = [:]
@@ -30,13 +31,14 @@ package actor Reconciler {
 
     package init(
         keeper: StateKeeper, plane: any DataPlane, offers: [EngineOffer], secrets: SecretBox, account: Account,
-        crash: CrashPoint, logger: Logger
+        keyFile: AccessKeyFile, crash: CrashPoint, logger: Logger
     ) {
         self.keeper = keeper
         self.plane = plane
         self.offers = offers
         self.secrets = secrets
         self.account = account
+        self.keyFile = keyFile
         self.crash = crash
         self.logger = logger
     }
@@ -59,6 +61,8 @@ package actor Reconciler {
     private var isBusy: Bool {
         let state = keeper.state
         if state.endpoints.values.contains(where: { !$0.status.isSettled }) { return true }
+        if state.proxies.values.contains(where: { !$0.status.isSettled }) { return true }
+        if state.proxyEndpoints.values.contains(where: { !$0.status.isSettled }) { return true }
         return state.clusters.values.contains { !$0.status.isSettled }
             || state.instances.values.contains { !$0.status.isSettled && $0.status != .incompatibleParameters }
     }
@@ -76,6 +80,9 @@ package actor Reconciler {
         }
         for endpoint in keeper.state.endpoints.values.sorted(by: { $0.id < $1.id }) {
             await attempt("endpoint", endpoint.id) { try await self.step(endpoint, observed) }
+        }
+        for proxy in keeper.state.proxies.values.sorted(by: { $0.id < $1.id }) {
+            await attempt("proxy", proxy.id) { try await self.step(proxy, observed) }
         }
         if keeper.state.events.values.contains(where: { $0.date.seconds < now.seconds - DesiredState.eventSeconds }) {
             try await keeper.update { $0.dropOldEvents(now: now) }

@@ -47,7 +47,9 @@ package enum MySQLRelayFuzz: FuzzTarget {
             damage = random.pick([.none, .client, .server])
             session = MySQLClientSession(
                 settings: .none, defaultStatus: .autocommit, registry: MySQLStatementRegistry())
-            for _ in 0..<2 { servers.append((Self.backend(), MySQLModelServer())) }
+            session.splitsReads = random.chance(1, in: 3)
+            // The last one is a reader.
+            for _ in 0..<3 { servers.append((Self.backend(), MySQLModelServer())) }
         }
 
         private static func backend() -> MySQLBackendSession {
@@ -127,6 +129,7 @@ package enum MySQLRelayFuzz: FuzzTarget {
                 case .backend(let sameAgain):
                     isWaiting = true
                     if !sameAgain { last = -1 }
+                case .reader: isWaiting = true
                 case .termination: isClosed = true
                 case .kill: session.passKill()
                 case .changeUser: session.reset(to: .none)
@@ -149,7 +152,12 @@ package enum MySQLRelayFuzz: FuzzTarget {
 
         private mutating func lend(_ random: inout SimulationRandom) {
             isWaiting = false
-            current = last >= 0 ? last : random.pick(0...1)
+            if session.isOnDetour, random.chance(1, in: 10) {
+                // No reader is to be had.
+                session.abandonDetour()
+                return drive()
+            }
+            current = session.isOnDetour ? 2 : last >= 0 ? last : random.pick(0...1)
             backend = servers[current].session
             perform(session.link(servers[current].session))
         }
@@ -158,6 +166,7 @@ package enum MySQLRelayFuzz: FuzzTarget {
             guard let backend else { return }
             var out = RelayOutput()
             guard let outcome = try? backend.receive(bytes, toClient: &out) else { return lose() }
+            if session.isOnDetour { session.withhold(&out, outcome) }
             if outcome == .moved { return collect(&out) }
             let step = session.advance(outcome, toClient: &out)
             collect(&out)
@@ -169,9 +178,12 @@ package enum MySQLRelayFuzz: FuzzTarget {
             case .none: break
             case .pump: drive()
             case .sendInternal(let bytes): send(bytes)
-            case .release:
+            case .release, .reroute:
                 backend = nil
-                last = current
+                if current < 2 { last = current }
+                drive()
+            case .reset:
+                replaceServer()
                 drive()
             case .linger:
                 if session.endLinger() {
@@ -179,7 +191,14 @@ package enum MySQLRelayFuzz: FuzzTarget {
                     last = current
                 }
             case .discard:
-                isClosed = true
+                session.abandonBackend()
+                if session.isOnDetour {
+                    session.abandonDetour()
+                    replaceServer()
+                    drive()
+                } else {
+                    isClosed = true
+                }
             }
         }
 

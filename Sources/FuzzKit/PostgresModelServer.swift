@@ -16,6 +16,8 @@ struct PostgresModelServer {
     private var skips = false
     private var copying = false
     private var input = ByteBuffer()
+    /// How far a log is that grows by itself.
+    private var log = 1
 
     init(isCalm: Bool) { self.isCalm = isCalm }
 
@@ -122,6 +124,13 @@ struct PostgresModelServer {
             return
         }
         let first = words[0].uppercased()
+        if text.contains("_wal_") {
+            log += random.pick(0...2)
+            out.writePostgresTextColumns(["position"])
+            out.writePostgresTextRow(["\(log)"])
+            out.writePostgresCommandComplete("SELECT 1")
+            return
+        }
         if text.contains("fail") || (status == .failed && first != "ROLLBACK" && first != "COMMIT") {
             return error("42601", &out)
         }

@@ -45,7 +45,12 @@ package enum PostgresRelayFuzz: FuzzTarget {
             damage = random.pick([.none, .client, .server])
             input = damage == .client ? Mutation.of(conversation.bytes, &random) : conversation.bytes
             session = ClientSession(settings: .none, reported: [:], defaults: [:], registry: StatementRegistry())
-            for _ in 0..<2 { servers.append((Self.backend(), PostgresModelServer(isCalm: conversation.isCalm))) }
+            session.splitsReads = random.chance(1, in: 3)
+            // The last one is a reader.
+            for number in 0..<3 {
+                servers.append(
+                    (Self.backend(), PostgresModelServer(isCalm: conversation.isCalm && number < 2)))
+            }
         }
 
         private static func backend() -> BackendSession { BackendSession(reported: [:], processID: 1, secret: [1]) }
@@ -104,6 +109,7 @@ package enum PostgresRelayFuzz: FuzzTarget {
                 case .bytes: break
                 case .termination: isClosed = true
                 case .backend: isWaiting = true
+                case .reader: isWaiting = true
                 }
             } catch {
                 isClosed = true
@@ -132,7 +138,12 @@ package enum PostgresRelayFuzz: FuzzTarget {
 
         private mutating func lend(_ random: inout SimulationRandom) {
             isWaiting = false
-            current = random.pick(0...1)
+            if session.isOnDetour, random.chance(1, in: 10) {
+                // No reader is to be had.
+                session.abandonDetour()
+                return drive()
+            }
+            current = session.isOnDetour ? 2 : random.pick(0...1)
             backend = servers[current].session
             perform(session.link(servers[current].session))
         }
@@ -141,6 +152,7 @@ package enum PostgresRelayFuzz: FuzzTarget {
             guard let backend else { return }
             var out = RelayOutput()
             guard let outcome = try? backend.receive(bytes, toClient: &out) else { return lose() }
+            if session.isOnDetour { session.withhold(&out, outcome) }
             if outcome == .moved { return collect(&out) }
             let step = session.advance(outcome, toClient: &out)
             collect(&out)
@@ -152,7 +164,7 @@ package enum PostgresRelayFuzz: FuzzTarget {
             case .none: break
             case .pump: pump()
             case .sendInternal(let bytes): send(bytes)
-            case .release:
+            case .release, .reroute:
                 backend = nil
                 drive()
             case .fail: isClosed = true
@@ -173,7 +185,7 @@ package enum PostgresRelayFuzz: FuzzTarget {
             backend = nil
             toServer = ByteBuffer()
             fromServer = ByteBuffer()
-            servers[current] = (Self.backend(), PostgresModelServer(isCalm: conversation.isCalm))
+            servers[current] = (Self.backend(), PostgresModelServer(isCalm: conversation.isCalm && current < 2))
             var out = RelayOutput()
             let loss = session.backendLost(ServerError(code: "08006", message: "lost"), toClient: &out)
             collect(&out)

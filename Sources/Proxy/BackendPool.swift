@@ -13,6 +13,8 @@ struct PoolKey: Hashable {
     var database: String
     /// MySQL: capability flags that change what the server answers.
     var flags: UInt32 = 0
+    /// For reads of clients of the writer's pool, whose prepared statements these connections have.
+    var isSplit = false
 }
 
 /// What the loop and the console ask of a pool, whatever its engine.
@@ -22,6 +24,7 @@ protocol ConnectionPool: AnyObject {
     var counts: PoolCounts { get }
     func tick(_ now: Int64)
     func trim(_ now: Int64)
+    func connectionCount(_ target: ProxyConfiguration.Address) -> Int
     func topologyChanged()
     func closeAll()
 }
@@ -55,8 +58,19 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
     private var retryAt: Int64 = 0
     private var failures = 0
     private let budgetKey: String
-    /// Clients that use this pool.
+    /// Clients that use this pool, and pools whose readers it has.
     var clients = 0
+    /// For reads that this pool's clients may have from readers.
+    lazy var readers: BackendPool<Backend> = {
+        var key = self.key
+        key.role = .readOnly
+        key.isSplit = true
+        let pool = group.pool(key, of: Backend.self)
+        pool.clients += 1
+        knowsReaders = true
+        return pool
+    }()
+    private var knowsReaders = false
 
     init(key: PoolKey, group: GroupContext) {
         self.key = key
@@ -68,8 +82,10 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
         limits.age = settings.connectionAge.nanosecondsCount
         limits.borrowTimeout = settings.borrowTimeout.nanosecondsCount
         machine = PoolMachine(limits: limits)
-        budgetKey = "\(key.role.rawValue) \(key.credentials.user) \(key.database)"
+        budgetKey = "\(key.role.rawValue) \(key.credentials.user) \(key.database)\(key.isSplit ? " split" : "")"
     }
+
+    deinit { if knowsReaders { readers.clients -= 1 } }
 
     var counts: PoolCounts {
         PoolCounts(
@@ -86,6 +102,9 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
     func request(_ client: Backend.Client, settings: Backend.Settings, last: Int? = nil) {
         let now = Clock.now()
         group.loop.metrics.databaseConnectionRequests += 1
+        if key.role == .readOnly, group.topology.known == 1, group.topology.writer != nil {
+            return client.borrowFailed(.noReader)
+        }
         switch machine.request(client.id, now: now, wanting: last, prefers: { $0 == settings }) {
         case .lease(let id):
             group.loop.metrics.borrowLatencyCount += 1
@@ -179,7 +198,7 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
     private func isWanted(_ target: ProxyConfiguration.Address) -> Bool {
         switch key.role {
         case .readWrite: group.topology.writer == nil || group.topology.writer == target
-        case .readOnly: group.topology.members.isEmpty || group.topology.contains(target)
+        case .readOnly: group.topology.members.isEmpty || group.readers.contains(target)
         }
     }
 
@@ -187,12 +206,11 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
         switch key.role {
         case .readWrite: return group.topology.writer
         case .readOnly:
-            let readers = group.topology.readers(maximumLag: group.configuration.pool.maxReplicaLagSeconds)
-            return readers.min { connectionCount($0) < connectionCount($1) }
+            return group.readers.min { group.connectionCount($0) < group.connectionCount($1) }
         }
     }
 
-    private func connectionCount(_ target: ProxyConfiguration.Address) -> Int {
+    func connectionCount(_ target: ProxyConfiguration.Address) -> Int {
         connections.values.count { $0.target == target }
     }
 
@@ -247,16 +265,20 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
     func backendFailed(_ connection: Backend, _ error: Backend.Failure) {
         group.loop.metrics.databaseConnectionsSetupFailed += 1
         forgetOpening(connection)
-        if Backend.isLasting(error) {
-            Backend.forgetWelcomes(common)
-            for id in machine.dismissAll() {
-                waiters.removeValue(forKey: id)?.client.borrowFailed(.login(error))
-            }
-            return
-        }
+        let isLasting = Backend.isLasting(error)
+        if isLasting { Backend.forgetWelcomes(common) }
+        // Who would wait for a reader has the writer.
+        if isLasting || key.isSplit { dismissAll(error) }
+        if isLasting { return }
         // Refused, starting up, too many connections: those who wait go on waiting, up to their borrow timeout.
         group.alarm()
         retryLater()
+    }
+
+    private func dismissAll(_ error: Backend.Failure?) {
+        for id in machine.dismissAll() {
+            waiters.removeValue(forKey: id)?.client.borrowFailed(error.map { .login($0) } ?? .timedOut)
+        }
     }
 
     private func retryLater() {
@@ -331,6 +353,7 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
             if let connection = connections[id] { remove(connection) }
         }
         retryAt = 0
+        if key.isSplit, !group.hasReaders { dismissAll(nil) }
         openMore(Clock.now())
     }
 

@@ -8,6 +8,7 @@ import ProxyCore
 final class ListenerContext: Sendable {
     let name: String
     let role: ProxyConfiguration.Role
+    let splitsReads: Bool
     let tls: NIOSSLContext?
     let policy: ClientLogin.Policy
     let mysqlPolicy: MySQLClientLogin.Policy
@@ -32,6 +33,7 @@ final class ListenerContext: Sendable {
         self.mysqlPolicy = mysqlPolicy
         name = listener.name
         role = listener.role
+        splitsReads = listener.role == .readWrite && listener.readWriteSplit
         self.state = state
         self.cancel = cancel
         guard let files = listener.tls else {

@@ -122,7 +122,7 @@ final class LoopContext {
                 if index == 0 { result.maxDatabaseConnectionsAllowed += counts.limit }
             }
             if index == 0 {
-                result.targets += group.configuration.targets.count
+                result.targets += group.topology.known
                 result.availableTargets += group.topology.members.count
             }
         }
@@ -135,6 +135,9 @@ final class GroupContext {
     let shared: GroupShared
     unowned let loop: LoopContext
     private(set) var topology = Topology()
+    /// Readers whose lag is within bounds.
+    private(set) var readers: [ProxyConfiguration.Address] = []
+    var hasReaders: Bool { !readers.isEmpty }
     private(set) var pools: [PoolKey: any ConnectionPool] = [:]
     /// Wakes the group's monitor, wherever it runs.
     var alarm: () -> Void = {}
@@ -160,9 +163,17 @@ final class GroupContext {
         let membersChanged =
             topology.writer != self.topology.writer
             || topology.members.map(\.target) != self.topology.members.map(\.target)
+        let readers = topology.readers(maximumLag: configuration.pool.maxReplicaLagSeconds)
+        let readersChanged = readers != self.readers
         self.topology = topology
-        guard membersChanged else { return }
+        self.readers = readers
+        guard membersChanged || readersChanged else { return }
         for pool in Array(pools.values) { pool.topologyChanged() }
+    }
+
+    /// Connections of all this loop's pools to one target.
+    func connectionCount(_ target: ProxyConfiguration.Address) -> Int {
+        pools.values.reduce(0) { $0 + $1.connectionCount(target) }
     }
 
     func tick(_ now: Int64, trim: Bool) {

@@ -42,6 +42,7 @@ final class MySQLBackendConnection: ServerConnection, PooledBackend {
     var client: MySQLClientConnection?
     private(set) var isReadOnly = false
     private var setup = Setup.session
+    private let isSplit: Bool
     private var login: MySQLBackendLogin
     private var handshake: MySQLHandshake?
 
@@ -52,6 +53,7 @@ final class MySQLBackendConnection: ServerConnection, PooledBackend {
         owner: any BackendOwner<MySQLBackendConnection>, key: PoolKey
     ) {
         self.owner = owner
+        isSplit = key.isSplit
         login = MySQLBackendLogin(
             credentials: key.credentials, tls: group.configuration.targetTLS,
             flags: MySQLCapabilities(rawValue: key.flags))
@@ -117,6 +119,7 @@ final class MySQLBackendConnection: ServerConnection, PooledBackend {
                 try startTLS(tls, context)
                 send(try login.encryptedNow())
             case .ready(let session, let handshake):
+                session.isReadOnly = isSplit
                 self.session = session
                 self.handshake = handshake
                 var bytes = session.beginSetup()

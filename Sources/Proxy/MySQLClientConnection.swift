@@ -23,6 +23,8 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
     private var flags = MySQLCapabilities()
     private var credentials: BackendCredentials?
     private var pool: BackendPool<MySQLBackendConnection>?
+    /// Where the backend comes from, or is to: `pool`, or that of the readers.
+    private var lender: BackendPool<MySQLBackendConnection>?
     private var backend: MySQLBackendConnection?
     private var lastBackend: Int?
     private var isChangingUser = false
@@ -88,9 +90,9 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
     override func leave() {
         guard let pool else { return }
         pool.clients -= 1
-        if isWaiting { pool.cancelRequest(self) }
+        if isWaiting { lender?.cancelRequest(self) }
         pool.noLonger(lingering: self)
-        guard let backend, let state = backend.session, let session else { return }
+        guard let backend, let state = backend.session, let session, let pool = lender else { return }
         self.backend = nil
         backend.resumeReads()
         let usable = state.isQuiet && session.canBeReset
@@ -196,14 +198,24 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
         self.pool?.clients -= 1
         self.pool = pool
         pool.clients += 1
-        session = MySQLClientSession(
+        let session = MySQLClientSession(
             settings: settings, defaultStatus: greeting.status, registry: pool.common.registry)
+        // Only MariaDB tells clients how far the log was behind a write.
+        session.splitsReads = listener.splitsReads && greeting.version.contains("MariaDB")
+        self.session = session
         guard let database = settings.content.database, !pool.common.knows(database, now: Clock.now()) else {
             return sendWelcome()
         }
         isWelcoming = true
         isWaiting = true
-        pool.request(self, settings: settings)
+        borrow(from: pool, settings: settings)
+    }
+
+    private func borrow(
+        from pool: BackendPool<MySQLBackendConnection>?, settings: MySQLSettings, last: Int? = nil
+    ) {
+        lender = pool
+        pool?.request(self, settings: settings, last: last)
     }
 
     private func sendWelcome() {
@@ -251,6 +263,7 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
             var toBackend = RelayOutput()
             var toClient = RelayOutput()
             let need: MySQLClientSession.Need
+            session.hasReaders = group.hasReaders
             do {
                 need = try session.advanceFront(toBackend: &toBackend, toClient: &toClient)
             } catch {
@@ -277,6 +290,10 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
                 }
                 return
             case .backend(let last): return demand(session, last: last)
+            case .reader:
+                noteAsked()
+                loop.metrics.readsSplit += 1
+                return borrow(from: pool?.readers, settings: session.settings)
             case .termination: return close()
             case .kill(let queryOnly, let id): return kill(queryOnly: queryOnly, id: id)
             case .changeUser(let payload): return changeUser(payload)
@@ -287,7 +304,7 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
 
     private func demand(_ session: MySQLClientSession, last: Bool) {
         noteAsked()
-        pool?.request(self, settings: session.settings, last: last ? lastBackend : nil)
+        borrow(from: pool, settings: session.settings, last: last ? lastBackend : nil)
     }
 
     /// The backend has state nobody wants.
@@ -298,9 +315,9 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
         let clean = connection.session?.isQuiet == true && !mustMove
         session?.abandonBackend()
         if clean {
-            pool?.releaseAfterReset(connection, rollBack: true, discard: true)
+            lender?.releaseAfterReset(connection, rollBack: true, discard: true)
         } else {
-            pool?.discard(connection)
+            lender?.discard(connection)
         }
     }
 
@@ -309,7 +326,7 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
     func borrowed(_ connection: MySQLBackendConnection) {
         isWaiting = false
         guard let session, let state = connection.session, context != nil else {
-            pool?.release(connection)
+            lender?.release(connection)
             return
         }
         backend = connection
@@ -319,6 +336,10 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
 
     func borrowFailed(_ failure: BorrowFailure<MySQLServerError>) {
         isWaiting = false
+        if let session, session.isOnDetour {
+            session.abandonDetour()
+            return drive()
+        }
         let error: MySQLServerError
         switch failure {
         case .tooManyWaiting:
@@ -327,6 +348,10 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
         case .timedOut:
             error = MySQLServerError(
                 code: 9501, state: "HY000", message: "Timed-out waiting to acquire database connection")
+        case .noReader:
+            error = MySQLServerError(
+                code: 2003, state: "08001",
+                message: "This endpoint is for readers, and the proxy has no reader among its targets")
         case .login(let refusal): error = refusal
         }
         if isWelcoming { return finishWelcome(error) }
@@ -343,6 +368,7 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
 
     func deliver(_ out: inout RelayOutput, _ outcome: MySQLBackendSession.Outcome) {
         guard let session else { return }
+        if session.isOnDetour { session.withhold(&out, outcome) }
         if outcome == .moved {
             if let bytes = out.take() { write(bytes, flush: false) }
             if let context, !context.channel.isWritable { backend?.pauseReads() }
@@ -376,6 +402,15 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
             releaseBackend()
             resumeReads()
             drive()
+        case .reroute:
+            releaseBackend()
+            loop.metrics.readsRerouted += 1
+            drive()
+        case .reset:
+            noteAnswered()
+            giveUpBackend()
+            resumeReads()
+            drive()
         case .linger:
             noteAnswered()
             resumeReads()
@@ -388,8 +423,12 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
     private func releaseBackend() {
         guard let connection = backend else { return }
         backend = nil
-        lastBackend = connection.id
         connection.resumeReads()
+        if lender !== pool {
+            lender?.release(connection)
+            return
+        }
+        lastBackend = connection.id
         if session?.droppedDatabase == true {
             session?.droppedDatabase = false
             pool?.common.forgetDatabases()
@@ -425,7 +464,11 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
         guard let connection = backend, let session else { return }
         backend = nil
         session.abandonBackend()
-        pool?.discard(connection)
+        lender?.discard(connection)
+        if session.isOnDetour {
+            session.abandonDetour()
+            return drive()
+        }
         if isWelcoming { return finishWelcome(error) }
         if error.code == 1049 || error.code == 1044, session.settings.content.database != nil {
             // Somebody dropped it: go on without, as the server would.
@@ -451,7 +494,7 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
             noteAnswered()
             if isWelcoming {
                 isWaiting = true
-                pool?.request(self, settings: session.settings)
+                borrow(from: pool, settings: session.settings)
                 return
             }
             resumeReads()
@@ -532,8 +575,9 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
     /// Another client's KILL, or its own over a second connection.
     override func cancelRequested() {
         if isWaiting, !isWelcoming {
-            pool?.cancelRequest(self)
+            lender?.cancelRequest(self)
             isWaiting = false
+            session?.abandonDetour()
             refuse(MySQLServerError(code: 1317, state: "70100", message: "Query execution was interrupted"))
             return
         }
@@ -544,7 +588,7 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
     private func sendKill(to backend: MySQLBackendConnection) {
         guard let state = backend.session, let credentials else { return }
         backend.cancelsUnderWay += 1
-        let pool = self.pool
+        let pool = lender
         MySQLKill.send("KILL QUERY \(state.connectionID)", to: backend.target, as: credentials, group: group) { _ in
             backend.cancelEnded(pool)
         }

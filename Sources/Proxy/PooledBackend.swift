@@ -7,6 +7,8 @@ import ProxyCore
 enum BorrowFailure<Failure> {
     case tooManyWaiting
     case timedOut
+    /// The endpoint is for readers, of which there are none.
+    case noReader
     /// The server refuses the login, and waiting would not help.
     case login(Failure)
 }

@@ -16,6 +16,8 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
     private var login: ClientLogin?
     private var secret: [UInt8] = []
     private var pool: BackendPool<BackendConnection>?
+    /// Where the backend comes from, or is to: `pool`, or that of the readers.
+    private var lender: BackendPool<BackendConnection>?
     private var backend: BackendConnection?
     private var welcomeKey = ""
 
@@ -45,9 +47,9 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
     override func leave() {
         if let pool {
             pool.clients -= 1
-            if isWaiting { pool.cancelRequest(self) }
+            if isWaiting { lender?.cancelRequest(self) }
         }
-        guard let backend, let state = backend.session, let session, let pool else { return }
+        guard let backend, let state = backend.session, let session, let pool = lender else { return }
         self.backend = nil
         backend.resumeReads()
         // Quiet, idle and not pinned would mean a batch without its Sync: too rare to be worth mending.
@@ -172,12 +174,22 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
             welcome(from: known, initial)
             return
         }
-        session = ClientSession(
-            settings: initial, reported: [:], defaults: pool.common.defaults ?? [:], registry: pool.common.registry,
-            classifier: StatementClassifier(pinsSequences: group.configuration.pool.pinsSequences))
+        makeSession(
+            settings: initial, reported: [:], in: pool)
         isWelcoming = true
         isWaiting = true
-        pool.request(self, settings: initial)
+        borrow(from: pool, settings: initial)
+    }
+
+    private func makeSession(
+        settings: SessionSettings, reported: [String: String], in pool: BackendPool<BackendConnection>
+    ) {
+        let session = ClientSession(
+            settings: settings, reported: reported, defaults: pool.common.defaults ?? [:],
+            registry: pool.common.registry,
+            classifier: StatementClassifier(pinsSequences: group.configuration.pool.pinsSequences))
+        session.splitsReads = listener.splitsReads
+        self.session = session
     }
 
     /// The parameters of the startup packet as settings; rejects the client and returns nil if there is one that is not.
@@ -213,10 +225,7 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
             }
         }
         settings = pool.common.intern(settings)
-        session = ClientSession(
-            settings: settings, reported: reported, defaults: pool.common.defaults ?? [:],
-            registry: pool.common.registry,
-            classifier: StatementClassifier(pinsSequences: group.configuration.pool.pinsSequences))
+        makeSession(settings: settings, reported: reported, in: pool)
         sendWelcome(reported)
     }
 
@@ -275,6 +284,7 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
 
     private func demand(_ session: ClientSession) {
         var out = RelayOutput()
+        session.hasReaders = group.hasReaders
         do {
             let need = try session.need(&out)
             if let bytes = out.take() { write(bytes, flush: true) }
@@ -283,11 +293,20 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
             case .termination: close()
             case .backend:
                 noteAsked()
-                pool?.request(self, settings: session.settings)
+                borrow(from: pool, settings: session.settings)
+            case .reader:
+                noteAsked()
+                loop.metrics.readsSplit += 1
+                borrow(from: pool?.readers, settings: session.settings)
             }
         } catch {
             protocolViolation(error)
         }
+    }
+
+    private func borrow(from pool: BackendPool<BackendConnection>?, settings: SessionSettings) {
+        lender = pool
+        pool?.request(self, settings: settings)
     }
 
     private func pumpRequests(_ session: ClientSession) {
@@ -318,7 +337,7 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
     func borrowed(_ connection: BackendConnection) {
         isWaiting = false
         guard let session, let state = connection.session, context != nil else {
-            pool?.release(connection)
+            lender?.release(connection)
             return
         }
         backend = connection
@@ -327,10 +346,17 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
     }
 
     func borrowFailed(_ failure: BorrowFailure<ServerError>) {
+        if let session, session.isOnDetour {
+            isWaiting = false
+            session.abandonDetour()
+            return drive()
+        }
         let error: ServerError
         switch failure {
         case .tooManyWaiting: error = .fatal("53300", "too many clients are waiting for a database connection")
         case .timedOut: error = .fatal("08006", "Timed-out waiting to acquire database connection")
+        case .noReader:
+            error = .fatal("08001", "this endpoint is for readers, and the proxy has no reader among its targets")
         case .login(let refusal): error = refusal
         }
         isWaiting = false
@@ -345,6 +371,7 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
     /// Bytes and news from the backend.
     func deliver(_ out: inout RelayOutput, _ outcome: BackendSession.Outcome) {
         guard let session else { return }
+        if session.isOnDetour { session.withhold(&out, outcome) }
         if outcome == .moved {
             if let bytes = out.take() { write(bytes, flush: false) }
             if let context, !context.channel.isWritable { backend?.pauseReads() }
@@ -368,15 +395,23 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
             if let connection = backend {
                 backend = nil
                 connection.resumeReads()
-                pool?.release(connection)
+                lender?.release(connection)
             }
             if isWelcoming { finishWelcome() }
             resumeReads()
             if session?.pending != nil, backend == nil { drive() }
+        case .reroute:
+            if let connection = backend {
+                backend = nil
+                connection.resumeReads()
+                lender?.release(connection)
+            }
+            loop.metrics.readsRerouted += 1
+            drive()
         case .fail(let error):
             if let connection = backend {
                 backend = nil
-                pool?.discard(connection)
+                lender?.discard(connection)
             }
             var fatal = error
             fatal.severity = "FATAL"
@@ -404,7 +439,7 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
         case .answered, .unnoticed:
             if isWelcoming {
                 isWaiting = true
-                pool?.request(self, settings: session.settings)
+                borrow(from: pool, settings: session.settings)
                 return
             }
             resumeReads()
@@ -427,7 +462,7 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
     private func cancelWaiting() {
         var out = RelayOutput()
         guard let session, session.cancelWaiting(&out) else { return }
-        pool?.cancelRequest(self)
+        lender?.cancelRequest(self)
         isWaiting = false
         if let bytes = out.take() { write(bytes, flush: true) }
         drive()
@@ -436,7 +471,7 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
     private func sendCancel(to backend: BackendConnection) {
         guard let state = backend.session, !state.secret.isEmpty else { return }
         backend.cancelsUnderWay += 1
-        let pool = self.pool
+        let pool = lender
         CancelSender.send(
             to: backend.target, processID: state.processID, secret: state.secret, tls: group.shared.targetTLS,
             on: loop.eventLoop

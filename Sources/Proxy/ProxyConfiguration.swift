@@ -50,6 +50,8 @@ package struct ProxyConfiguration: Sendable {
         package var role: Role = .readWrite
         package var tls: TLSFiles?
         package var requireTLS: Bool = false
+        /// READ_WRITE: reads outside transactions run on readers that have what the session wrote.
+        package var readWriteSplit = false
 
         enum CodingKeys: String, CodingKey {
             case name
@@ -58,6 +60,7 @@ package struct ProxyConfiguration: Sendable {
             case role
             case tls
             case requireTLS = "require_tls"
+            case readWriteSplit = "read_write_split"
         }
 
         package init(from decoder: any Decoder) throws {
@@ -68,6 +71,7 @@ package struct ProxyConfiguration: Sendable {
             role = try values.decodeIfPresent(Role.self, forKey: .role) ?? .readWrite
             tls = try values.decodeIfPresent(TLSFiles.self, forKey: .tls)
             requireTLS = try values.decodeIfPresent(Bool.self, forKey: .requireTLS) ?? false
+            readWriteSplit = try values.decodeIfPresent(Bool.self, forKey: .readWriteSplit) ?? false
         }
 
         package init(name: String, host: String = "127.0.0.1", port: Int, role: Role = .readWrite) {
@@ -131,6 +135,8 @@ package struct ProxyConfiguration: Sendable {
         package var name = "default"
         package var engine = Engine.postgresql
         package var targets: [Address] = []
+        /// A file with a JSON list of targets, read again when it changes; it replaces `targets`.
+        package var targetsFile: String?
         package var targetTLS = BackendLogin.TLSMode.disable
         package var listeners: [Listener] = []
         package var users: [User] = []
@@ -230,7 +236,8 @@ extension ProxyConfiguration {
         struct Group: Codable {
             var name: String?
             var engine: Engine?
-            var targets: [Address]
+            var targets: [Address]?
+            var targetsFile: String?
             var targetTLS: String?
             var listeners: [Listener]
             var users: [User]
@@ -242,6 +249,7 @@ extension ProxyConfiguration {
                 case name
                 case engine
                 case targets
+                case targetsFile = "targets_file"
                 case targetTLS = "target_tls"
                 case listeners
                 case users
@@ -293,7 +301,8 @@ extension ProxyConfiguration {
             var result = Group()
             result.name = group.name ?? "default"
             result.engine = group.engine ?? .postgresql
-            result.targets = group.targets
+            result.targets = group.targets ?? []
+            result.targetsFile = group.targetsFile
             result.targetTLS = group.targetTLS.flatMap { BackendLogin.TLSMode(rawValue: $0) } ?? .disable
             result.listeners = group.listeners
             result.users = group.users.map {

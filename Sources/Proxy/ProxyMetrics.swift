@@ -31,6 +31,9 @@ struct ProxyMetrics: Sendable {
     var cancelRequests = 0
     var borrowTimeouts = 0
     var loginsThrottled = 0
+    /// Reads that went to the writer after a reader was tried.
+    var readsRerouted = 0
+    var readsSplit = 0
     var clientsWaiting = 0
     var availableTargets = 0
     var targets = 0
@@ -64,6 +67,8 @@ struct ProxyMetrics: Sendable {
         (\.cancelRequests, "CancelRequests"),
         (\.borrowTimeouts, "BorrowTimeouts"),
         (\.loginsThrottled, "LoginsThrottled"),
+        (\.readsSplit, "ReadsSplit"),
+        (\.readsRerouted, "ReadsRerouted"),
     ]
 
     private static let gauges: [(any Field, String)] = [

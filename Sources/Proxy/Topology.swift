@@ -8,6 +8,8 @@ struct Topology: Sendable, Equatable {
         var lagSeconds: Double
     }
 
+    /// How many targets there are, whether or not they answer.
+    var known = 0
     /// Targets that answered last time, in the configuration's order.
     var members: [Member] = []
 

@@ -21,6 +21,8 @@ final class TopologyMonitor<Backend: PooledBackend>: BackendOwner, TopologyWatch
     private let alarmed = TimeAmount.milliseconds(50)
 
     private struct Probe {
+        let id: Int
+        let target: ProxyConfiguration.Address
         var connection: Backend?
         var isOpen = false
         var asked = false
@@ -33,7 +35,9 @@ final class TopologyMonitor<Backend: PooledBackend>: BackendOwner, TopologyWatch
     private let group: GroupContext
     private let loop: any EventLoop
     private let publish: (Topology) -> Void
-    private var probes: [Probe]
+    private var probes: [Probe] = []
+    private var nextProbe = 0
+    private let file: TargetsFile?
     private var current = Topology()
     private var alarmUntil: Int64 = 0
     private var scheduled = false
@@ -43,10 +47,23 @@ final class TopologyMonitor<Backend: PooledBackend>: BackendOwner, TopologyWatch
         self.group = group
         self.loop = loop
         self.publish = publish
-        probes = group.configuration.targets.map { _ in Probe() }
+        file = group.configuration.targetsFile.map { TargetsFile(path: $0) }
+        follow(group.configuration.targets)
     }
 
     func start() { tick() }
+
+    /// Makes these the targets; those that stay keep their connections and what is known of them.
+    private func follow(_ targets: [ProxyConfiguration.Address]) {
+        for probe in probes where !targets.contains(probe.target) { probe.connection?.close() }
+        probes = targets.map { target in
+            if let known = probes.first(where: { $0.target == target }) { return known }
+            nextProbe += 1
+            return Probe(id: nextProbe, target: target)
+        }
+    }
+
+    private func index(_ connection: Backend) -> Int? { probes.firstIndex { $0.id == connection.id } }
 
     func stop() {
         stopped = true
@@ -63,6 +80,10 @@ final class TopologyMonitor<Backend: PooledBackend>: BackendOwner, TopologyWatch
     private func tick() {
         scheduled = false
         if stopped { return }
+        if let targets = file?.changed() {
+            follow(targets)
+            update()
+        }
         askAll()
         let hurried = current.writer == nil || Clock.now() < alarmUntil
         scheduled = true
@@ -87,7 +108,7 @@ final class TopologyMonitor<Backend: PooledBackend>: BackendOwner, TopologyWatch
                 user: user, database: group.configuration.healthDatabase)
         else { return }
         let connection = Backend(
-            id: index, target: group.configuration.targets[index], group: group, owner: self,
+            id: probes[index].id, target: probes[index].target, group: group, owner: self,
             key: PoolKey(
                 role: .readOnly, credentials: credentials, database: group.configuration.healthDatabase))
         probes[index].connection = connection
@@ -95,14 +116,16 @@ final class TopologyMonitor<Backend: PooledBackend>: BackendOwner, TopologyWatch
     }
 
     func backendOpened(_ connection: Backend) {
-        probes[connection.id].isOpen = true
-        probes[connection.id].asked = false
-        probes[connection.id].failures = 0
+        guard let index = index(connection) else { return connection.close() }
+        probes[index].isOpen = true
+        probes[index].asked = false
+        probes[index].failures = 0
         askAll()
     }
 
     func backendFailed(_ connection: Backend, _ error: Backend.Failure) {
-        if probes[connection.id].failures == 0 {
+        guard let index = index(connection) else { return }
+        if probes[index].failures == 0 {
             group.logger.warning(
                 "target does not answer",
                 metadata: [
@@ -110,9 +133,9 @@ final class TopologyMonitor<Backend: PooledBackend>: BackendOwner, TopologyWatch
                 ])
         }
         lost(connection)
-        probes[connection.id].failures += 1
-        let wait = min(1_000, 50 << min(probes[connection.id].failures, 4))
-        probes[connection.id].retryAt = Clock.now() + Int64(wait) * 1_000_000
+        probes[index].failures += 1
+        let wait = min(1_000, 50 << min(probes[index].failures, 4))
+        probes[index].retryAt = Clock.now() + Int64(wait) * 1_000_000
     }
 
     func backendClosed(_ connection: Backend) {
@@ -121,15 +144,16 @@ final class TopologyMonitor<Backend: PooledBackend>: BackendOwner, TopologyWatch
     }
 
     private func lost(_ connection: Backend) {
-        probes[connection.id].connection = nil
-        probes[connection.id].isOpen = false
-        probes[connection.id].asked = false
-        probes[connection.id].member = nil
+        guard let index = index(connection) else { return }
+        probes[index].connection = nil
+        probes[index].isOpen = false
+        probes[index].asked = false
+        probes[index].member = nil
         update()
     }
 
     func backendQuiet(_ connection: Backend) {
-        let index = connection.id
+        guard let index = index(connection) else { return }
         probes[index].asked = false
         guard let answer = connection.topologyAnswer else { return }
         probes[index].member = Topology.Member(
@@ -140,6 +164,7 @@ final class TopologyMonitor<Backend: PooledBackend>: BackendOwner, TopologyWatch
 
     private func update() {
         var topology = Topology()
+        topology.known = probes.count
         let newest = probes.filter { $0.member?.isWriter == true }.map(\.generation).max() ?? 0
         var hasWriter = false
         for probe in probes {

@@ -36,6 +36,9 @@ package final class BackendSession {
     /// Requests answered, for metrics.
     package internal(set) var answered = 0
 
+    /// How far the reader's replay was when it was asked last; bytes of the writer's log.
+    var replayed: UInt64 = 0
+
     /// The client it works for; nil while it is in the pool.
     var client: ClientSession?
     /// After an error the server ignores everything up to the next Sync, and so do we.

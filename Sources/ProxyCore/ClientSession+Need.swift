@@ -7,6 +7,11 @@ package import PostgresWire
 extension ClientSession {
     /// Looks at the front of `pending`; answers the proxy can give by itself are appended to `out`.
     package func need(_ out: inout RelayOutput) throws(PostgresWireError) -> Need {
+        let need = try localNeed(&out)
+        return need == .backend && splitsReads && beginDetour() ? .reader : need
+    }
+
+    private func localNeed(_ out: inout RelayOutput) throws(PostgresWireError) -> Need {
         while let input = pending {
             let index = input.readerIndex
             if bodyRemaining > 0, bodyDropped {
@@ -80,11 +85,13 @@ extension ClientSession {
 
     /// The client asks to cancel what still waits for a backend: possible for a simple query, of which nothing has run.
     package func cancelWaiting(_ out: inout RelayOutput) -> Bool {
+        if !isLinked { abandonDetour() }
         guard !isLinked, let input = pending,
             let header = try? input.postgresHeader(at: input.readerIndex),
             header.kind == FrontendMessage.query, header.total <= input.readableBytes
         else { return false }
         frontEffects = nil
+        detourRefused = false
         consume(header.total)
         out.write {
             ServerError(code: "57014", message: "canceling statement due to user request").write(to: &$0)

@@ -18,6 +18,8 @@ package final class ClientSession {
         case bytes
         /// A backend connection.
         case backend
+        /// One to a reader will do: `isOnDetour` now.
+        case reader
         /// The client said goodbye.
         case termination
     }
@@ -31,7 +33,9 @@ package final class ClientSession {
         case sendInternal(ByteBuffer)
         /// Give the backend back to the pool; it is already unlinked.
         case release
-        /// The backend keeps state nobody wants: reset it with these bytes, then it may go back to the pool.
+        /// As `release`, and what the reader was asked has to be asked of the writer: it is pending again.
+        case reroute
+        /// The backend cannot be brought into the client's state.
         case fail(ServerError)
     }
 
@@ -46,6 +50,10 @@ package final class ClientSession {
         case auditing
         /// As synchronising, at login: an error is the login's.
         case welcoming
+        /// A reader is asked whether it has what this session wrote.
+        case following
+        /// The writer is asked how far its log is, now that this session may have written.
+        case marking
     }
 
     /// Longest statement text that is read as a whole before it is passed on.
@@ -63,6 +71,17 @@ package final class ClientSession {
     /// Bytes from the client that no backend has seen.
     package internal(set) var pending: ByteBuffer?
     package internal(set) var terminated = false
+    /// Reads outside transactions may run on readers.
+    package var splitsReads = false
+    /// There are readers now.
+    package var hasReaders = true
+    var detour: Detour?
+    /// A reader could not serve the request at the front: it is the writer's.
+    var detourRefused = false
+    /// The writer's log position behind this session's last writes; 0 when there were none.
+    package internal(set) var position: UInt64 = 0
+    /// Whether `position` is behind all that this session may have written.
+    var isMarked = true
 
     let registry: StatementRegistry
     let classifier: StatementClassifier
@@ -111,10 +130,12 @@ package final class ClientSession {
     package var isLinked: Bool { backend != nil }
     package var isInTransaction: Bool { backend.map { $0.status != .idle } ?? false }
     /// The settings the backend has once this client's last transaction is over.
-    package var pendingBytes: Int { pending?.readableBytes ?? 0 }
+    package var pendingBytes: Int { (pending?.readableBytes ?? 0) + (detour?.rest?.readableBytes ?? 0) }
 
     package func append(_ bytes: ByteBuffer) {
-        if pending == nil {
+        if detour != nil {
+            if detour?.rest == nil { detour?.rest = bytes } else { detour?.rest?.writeImmutableBuffer(bytes) }
+        } else if pending == nil {
             pending = bytes
         } else {
             pending!.writeImmutableBuffer(bytes)
@@ -127,12 +148,20 @@ package final class ClientSession {
     package func link(_ backend: BackendSession) -> Step {
         self.backend = backend
         backend.client = self
-        if backend.settings == settings {
-            phase = .active
-            return .pump
-        }
+        if detour == nil { isMarked = false }
+        if backend.settings == settings { return linked(backend) }
         phase = .synchronising
         return .sendInternal(backend.beginInternalQuery(settings.script(from: backend.settings), capturing: false).0)
+    }
+
+    /// The backend has the client's settings.
+    private func linked(_ backend: BackendSession) -> Step {
+        if detour != nil, !isCaughtUp(backend) {
+            phase = .following
+            return .sendInternal(positionQuestion(backend))
+        }
+        phase = .active
+        return .pump
     }
 
     /// As `link`, at login: finds out whether the client's startup parameters are good, and what the server makes of
@@ -164,8 +193,17 @@ package final class ClientSession {
     /// they may or may not have been carried out.
     package func backendLost(_ error: ServerError, toClient out: inout RelayOutput) -> Loss {
         guard let backend else { return .unnoticed }
+        if detour?.isShown == false {
+            backend.client = nil
+            self.backend = nil
+            phase = .unlinked
+            abandonDetour()
+            return .unnoticed
+        }
         let isCut = backend.isMidMessage
         let owed = backend.queue.filter { !$0.swallowed && $0.kind != .emit && $0.kind != .copyEnd }
+        var nothing = RelayOutput()
+        endDetour(&nothing)
         let wasPinned = isPinned
         let wasInTransaction = backend.status != .idle
         let midBatch = backend.skipsUntilSync || backend.copyIn
@@ -211,6 +249,7 @@ package final class ClientSession {
         guard let backend else { return .none }
         switch (phase, outcome) {
         case (.active, .ready):
+            if detour != nil { return readEnded(&out) }
             let held = holdsBehindForget
             holdsBehindForget = false
             if backend.status != .idle { return held ? .pump : .none }
@@ -218,15 +257,28 @@ package final class ClientSession {
         case (.active, .moved), (.unlinked, _), (.active, .internalDone): return .none
         case (.synchronising, .internalDone):
             if let error = backend.internalError {
+                if detour != nil { return reroute() }
                 return .fail(
                     ServerError(
                         code: error.code, message: error.message, detail: error.detail,
                         hint: "The proxy could not restore this session's settings on another connection."))
             }
             backend.settings = settings
-            reconcileReported(backend, &out)
-            phase = .active
-            return .pump
+            // A reader says that it is one; to the client it is a detail.
+            if detour == nil { reconcileReported(backend, &out) }
+            return linked(backend)
+        case (.following, .internalDone):
+            if let replayed = ClientSession.position(backend) { backend.replayed = replayed }
+            if backend.internalError != nil || (!isCaughtUp(backend) && (detour?.asked ?? 0) >= Detour.askMost) {
+                return reroute()
+            }
+            return linked(backend)
+        case (.marking, .internalDone):
+            if let written = ClientSession.position(backend) {
+                position = max(position, written)
+                isMarked = true
+            }
+            return afterTransaction(backend, &out)
         case (.welcoming, .internalDone):
             welcomeError = backend.internalError
             if welcomeError == nil {
@@ -243,10 +295,26 @@ package final class ClientSession {
             return .release
         case (.auditing, .internalDone):
             finishAudit(backend)
-            phase = .active
-            return afterTransaction(backend, &out)
-        case (.synchronising, _), (.welcoming, _), (.auditing, _): return .none
+            return mark(backend, &out)
+        case (.synchronising, _), (.welcoming, _), (.auditing, _), (.following, _), (.marking, _): return .none
         }
+    }
+
+    /// The reader has answered in full.
+    private func readEnded(_ out: inout RelayOutput) -> Step {
+        if detour?.failed == true, detour?.isShown == false { return reroute() }
+        endDetour(&out)
+        unlink()
+        return .release
+    }
+
+    /// The reader may go; the writer is to be asked.
+    private func reroute() -> Step {
+        backend?.detach(settings: backend?.settings ?? .none)
+        backend = nil
+        phase = .unlinked
+        abandonDetour()
+        return .reroute
     }
 
     /// Outside a transaction block, with nothing owed: settings are final, and the backend may go.
@@ -259,10 +327,22 @@ package final class ClientSession {
             phase = .auditing
             return .sendInternal(backend.beginInternalQuery(auditScript(), capturing: true).0)
         }
-        return afterTransaction(backend, &out)
+        return mark(backend, &out)
+    }
+
+    /// With readers in use, notes how far the writer is now that this session's transaction is over.
+    private func mark(_ backend: BackendSession, _ out: inout RelayOutput) -> Step {
+        detourRefused = false
+        guard splitsReads, !isPinned, bodyRemaining == 0, !backend.skipsUntilSync else {
+            return afterTransaction(backend, &out)
+        }
+        phase = .marking
+        let question = ClientSession.writerPositionQuestion
+        return .sendInternal(backend.beginInternalQuery(question, capturing: true).0)
     }
 
     private func afterTransaction(_ backend: BackendSession, _ out: inout RelayOutput) -> Step {
+        phase = .active
         // After RESET ALL the server has its own defaults, the client expects those of its startup packet.
         if backend.settings !== settings, resetNeedsReplay, backend.settings != settings {
             resetNeedsReplay = false
@@ -438,6 +518,7 @@ package final class ClientSession {
 
     /// The client is being sent an error.
     func failed() {
+        detour?.failed = true
         if !uncommitted.isEmpty || resetsAll {
             uncommitted = []
             resetsAll = false

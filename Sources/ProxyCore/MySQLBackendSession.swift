@@ -85,6 +85,10 @@ package final class MySQLBackendSession {
     package private(set) var internalError: MySQLServerError?
     package private(set) var internalRows: [[String?]] = []
     package private(set) var internalColumns: [String] = []
+    /// The GTID this reader was last seen to have.
+    var followed = ""
+    /// Transactions may not write: functions of a read that takes a detour must not.
+    package var isReadOnly = false
     /// The client whose last insert id the server has.
     var insertOwner: ObjectIdentifier?
     var client: MySQLClientSession?
@@ -178,7 +182,8 @@ package final class MySQLBackendSession {
     package func beginSetup() -> ByteBuffer {
         let text =
             tracks ? MySQLBackendSession.setup + ", NAMES utf8mb4 COLLATE utf8mb4_general_ci" : "SET NAMES utf8mb4"
-        return begin([.multiStatements(true), .query(text)])
+        let guarded: [MySQLSettings.Step] = isReadOnly ? [.query("SET SESSION TRANSACTION READ ONLY")] : []
+        return begin([.multiStatements(true), .query(text)] + guarded)
     }
 
     func beginPreparation(_ statement: MySQLSharedStatement) -> ByteBuffer {

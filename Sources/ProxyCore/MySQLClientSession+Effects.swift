@@ -99,6 +99,10 @@ extension MySQLClientSession {
         settings = settings.changed { content in
             if let schema = track.schema { content.database = schema.isEmpty ? nil : schema }
             for (name, value) in track.variables {
+                if name == "last_gtid", detour == nil {
+                    position = value.filter { $0.isNumber || $0 == "-" || $0 == "," }
+                    isMarked = true
+                }
                 if MySQLClientSession.isNotReplayed(name) || (ignoringNames && MySQLSettings.isCoveredByNames(name)) {
                     continue
                 }

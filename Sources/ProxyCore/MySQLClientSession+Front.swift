@@ -29,7 +29,7 @@ extension MySQLClientSession {
             }
             switch phase {
             case .unlinked, .active: break
-            case .synchronising, .preparing, .settling, .auditing: return .bytes
+            case .synchronising, .preparing, .settling, .auditing, .following: return .bytes
             }
             guard let front = try readFront() else { return .bytes }
             if let need = try process(front, &toBackend, &toClient) { return need }
@@ -261,7 +261,14 @@ extension MySQLClientSession {
                 return nil
             }
         }
-        guard let backend else { return .backend(last: effects.flags.contains(.readsDiagnostics)) }
+        guard let backend else {
+            if splitsReads, front.isWhole, let text = pending?.getSlice(at: front.start + 1, length: front.length - 1),
+                beginDetour(text, effects, packet: MySQLPacket.headerLength + front.length)
+            {
+                return .reader
+            }
+            return .backend(last: effects.flags.contains(.readsDiagnostics))
+        }
         if prepareSession(effects, backend, &toBackend) { return .bytes }
         forward(front, .query, effects, &toBackend)
         return nil
@@ -374,7 +381,16 @@ extension MySQLClientSession {
         guard let id = statementNumber(front), front.available >= 10 else { throw .malformed }
         guard let statement = statements[id] else { return unknownStatement(front, "mysqld_stmt_execute", &toClient) }
         let effects = statement.shared.effects
-        guard let backend else { return .backend(last: effects.flags.contains(.readsDiagnostics)) }
+        guard let backend else {
+            // Not with a cursor, which would stay open on the reader.
+            let isWithoutCursor = pending?.getInteger(at: front.start + 5, as: UInt8.self) == 0
+            if splitsReads, front.isWhole, isWithoutCursor, !longData.contains(id),
+                beginDetour(statement.shared.text, effects, packet: MySQLPacket.headerLength + front.length)
+            {
+                return .reader
+            }
+            return .backend(last: effects.flags.contains(.readsDiagnostics))
+        }
         if prepareSession(effects, backend, &toBackend) { return .bytes }
         guard let number = serverNumber(statement, backend, &toBackend) else { return .bytes }
         var front = front

@@ -18,6 +18,8 @@ package final class MySQLClientSession {
         case bytes
         /// A backend connection; with `last`, the one it had before, if that can be.
         case backend(last: Bool)
+        /// One to a reader will do: `isOnDetour` now.
+        case reader
         case termination
         /// KILL: answer with `answerKill`, or let it go to the server with `passKill`.
         case kill(queryOnly: Bool, id: UInt64)
@@ -34,6 +36,10 @@ package final class MySQLClientSession {
         case sendInternal(ByteBuffer)
         /// Give the backend back to the pool; it is already unlinked.
         case release
+        /// As `release`, and what the reader was asked has to be asked of the writer: it is pending again.
+        case reroute
+        /// The backend is unlinked and has to be reset before anyone gets it.
+        case reset
         /// Keep the backend for a moment: the next command may ask what this one left.
         case linger
         /// The backend cannot be brought into the client's state.
@@ -50,6 +56,8 @@ package final class MySQLClientSession {
         /// The server is asked for its status flags and what it has not told yet.
         case settling
         case auditing
+        /// A reader is given a moment to have what this session wrote.
+        case following
     }
 
     /// Longest statement text that is read as a whole before it is passed on.
@@ -98,6 +106,17 @@ package final class MySQLClientSession {
     var needsAudit = false
     var suspicious = false
     var insertHome: ObjectIdentifier?
+    /// Reads outside transactions may run on readers.
+    package var splitsReads = false
+    /// There are readers now.
+    package var hasReaders = true
+    var detour: MySQLDetour?
+    /// A reader could not serve the command at the front: it is the writer's.
+    var detourRefused = false
+    /// The GTID of this session's last write; empty when there was none.
+    package internal(set) var position = ""
+    /// Whether `position` is behind all that this session may have written.
+    var isMarked = true
     /// COM_SET_OPTION has been answered, but the linked backend has not been told.
     var multiStatementsStale = false
 
@@ -113,12 +132,18 @@ package final class MySQLClientSession {
     package var isPinned: Bool { !pins.isEmpty }
     package var isLinked: Bool { backend != nil }
     package var isInTransaction: Bool { backend?.isInTransaction ?? false }
-    package var pendingBytes: Int { pending?.readableBytes ?? 0 }
+    package var pendingBytes: Int { (pending?.readableBytes ?? 0) + (detour?.rest?.readableBytes ?? 0) }
     /// Held without a transaction and without a pin.
     var isHeld: Bool { oneShot || openCursor != nil || !longData.isEmpty || bodyRemaining > 0 || bodyContinues }
 
     package func append(_ bytes: ByteBuffer) {
-        if pending == nil { pending = bytes } else { pending!.writeImmutableBuffer(bytes) }
+        if detour != nil {
+            if detour?.rest == nil { detour?.rest = bytes } else { detour?.rest?.writeImmutableBuffer(bytes) }
+        } else if pending == nil {
+            pending = bytes
+        } else {
+            pending!.writeImmutableBuffer(bytes)
+        }
     }
 
     /// Status flags for an answer the proxy gives itself.
@@ -140,12 +165,19 @@ package final class MySQLClientSession {
         backend.client = self
         multiStatementsStale = false
         let steps = settings.steps(from: backend.settings)
-        if steps.isEmpty {
-            phase = .active
-            return .pump
-        }
+        if steps.isEmpty { return linked(backend) }
         phase = .synchronising
         return .sendInternal(backend.begin(steps))
+    }
+
+    /// The backend has the client's settings.
+    private func linked(_ backend: MySQLBackendSession) -> Step {
+        if detour != nil, !position.isEmpty, backend.followed != position {
+            phase = .following
+            return .sendInternal(backend.beginStatement(positionQuestion))
+        }
+        phase = .active
+        return .pump
     }
 
     func unlink() {
@@ -197,9 +229,17 @@ package final class MySQLClientSession {
     /// may or may not have been carried out.
     package func backendLost(_ error: MySQLServerError, toClient out: inout RelayOutput) -> Loss {
         guard let backend else { return .unnoticed }
+        if detour?.isShown == false {
+            abandonBackend()
+            abandonDetour()
+            return .unnoticed
+        }
+        var nothing = RelayOutput()
+        endDetour(&nothing)
         let owed = backend.queue.contains { !$0.swallowed }
         let fatal = isPinned || backend.isInTransaction || oneShot || openCursor != nil || !longData.isEmpty
         let cut = owed && !backend.isAtPacketBoundary
+        if owed || backend.isInTransaction { isMarked = false }
         if owed, !cut {
             var payload = ByteBuffer()
             error.write(to: &payload)
@@ -227,17 +267,30 @@ package final class MySQLClientSession {
         case (_, .moved): return .none
         case (.synchronising, .internalDone):
             if let error = backend.internalError { return .discard(error) }
-            phase = .active
-            return .pump
+            return linked(backend)
+        case (.following, .internalDone):
+            guard backend.internalError == nil, backend.internalRows.first?.first.flatMap({ $0 }) == "0" else {
+                return reroute()
+            }
+            backend.followed = position
+            return linked(backend)
         case (.preparing, .internalDone):
             phase = .active
+            if backend.internalError != nil, detour != nil { return reroute() }
             if let error = backend.internalError { refuseFront(error, &out) }
             if backend.internalError != nil, !isBusy { return afterCommand() }
             return .pump
-        case (.active, .ready): return completed()
+        case (.active, .ready):
+            if detour?.isShown == false, backend.report.error != nil || backend.report.warnings > 0 { return reroute() }
+            if detour == nil { detourRefused = false }
+            let step = completed()
+            if detour != nil, !isLinked { endDetour(&out) }
+            return step
         case (.settling, .internalDone):
             noteTrack(backend)
-            return afterCommand()
+            let step = afterCommand()
+            if detour != nil { endDetour(&out) }
+            return step
         case (.auditing, .internalDone):
             readAudit(backend)
             return afterCommand()
@@ -294,6 +347,7 @@ package final class MySQLClientSession {
     private func afterCommand(lingers: Bool = false) -> Step {
         guard let backend else { return .none }
         phase = .active
+        if detour != nil { return leaveReader() }
         if backend.isInTransaction || isHeld { return .pump }
         if needsAudit {
             needsAudit = false

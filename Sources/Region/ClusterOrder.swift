@@ -2,6 +2,7 @@
 
 package import Endpoints
 package import Engines
+package import Foundation
 
 /// What the control plane wants of a cluster or an instance. Every order can be repeated with the same effect.
 package struct ClusterOrder: Codable, Sendable {
@@ -24,6 +25,12 @@ package struct ClusterOrder: Codable, Sendable {
         case ensureEndpoint
         /// `endpoint`: only its name counts.
         case removeEndpoint
+        /// `proxy`, `port`; answered with a host that is nobody else's.
+        case proxyHost
+        /// `proxy`; answered with whether it listens.
+        case ensureProxy
+        /// `proxy`: only its name counts.
+        case removeProxy
     }
 
     package var action: Action
@@ -45,6 +52,7 @@ package struct ClusterOrder: Codable, Sendable {
     /// Why, in words for the log and the status.
     package var reason: String?
     package var endpoint: EndpointOrder?
+    package var proxy: ProxyOrder?
 
     package init(_ action: Action, cluster: String? = nil, instance: String? = nil) {
         self.action = action
@@ -72,6 +80,28 @@ package struct EndpointOrder: Codable, Sendable {
         self.members = members
         self.excluded = excluded
     }
+}
+
+/// A DB proxy as the control plane wants it.
+package struct ProxyOrder: Codable, Sendable {
+    package struct Target: Codable, Sendable, Equatable {
+        package var host: String
+        package var port: Int
+
+        package init(host: String, port: Int) {
+            self.host = host
+            self.port = port
+        }
+    }
+
+    /// Unique in the region.
+    package var name: String
+    /// Its configuration in JSON, without certificates and targets.
+    package var configuration = Data()
+    package var hosts: [String] = []
+    package var targets: [Target] = []
+
+    package init(name: String) { self.name = name }
 }
 
 /// What a process takes on while it runs.

@@ -23,6 +23,12 @@ extension Supervisor {
             guard let endpoint = order.endpoint else { return try named(nil) }
             return try ensureEndpoint(endpoint)
         case .removeEndpoint: try removeEndpoint(try named(order.endpoint?.name))
+        case .proxyHost:
+            return try setup.chooseEndpointHost("proxy:\(try named(order.proxy?.name))", port: order.port ?? 0)
+        case .ensureProxy:
+            guard let proxy = order.proxy else { return try named(nil) }
+            return try ensureProxy(proxy) ? "listening" : nil
+        case .removeProxy: removeProxy(try named(order.proxy?.name))
         }
         return nil
     }

@@ -108,13 +108,24 @@ package final class Supervisor: Sendable {
         }
     }
 
-    /// A process that has neither nodes nor instances; it is named like its subcommand.
-    private func serviceKeeper(_ role: String, failureFile: String) -> ChildKeeper {
+    /// A process that has neither nodes nor instances; it is named like its subcommand unless there may be several.
+    private func serviceKeeper(_ role: String, subcommand: String? = nil, failureFile: String) -> ChildKeeper {
         ChildKeeper(
-            role: role, launch: launch(role, subcommand: role), failureFile: failureFile, longestPause: .seconds(1),
+            role: role, launch: launch(role, subcommand: subcommand ?? role), failureFile: failureFile,
+            longestPause: .seconds(1),
             logger: logger
         ) { _ in }
     }
+
+    /// Starts one of several processes of a kind.
+    func startService(_ role: String, subcommand: String) {
+        let keeper = serviceKeeper(role, subcommand: subcommand, failureFile: directory.failure(role))
+        children.withLock { $0.append(keeper) }
+        keeper.start()
+    }
+
+    /// A process has ended for good.
+    func forget(_ keeper: ChildKeeper) { children.withLock { $0.removeAll { $0 === keeper } } }
 
     private func launch(_ role: String, subcommand: String) -> Launch {
         var launch = Launch(
@@ -161,7 +172,11 @@ package final class Supervisor: Sendable {
     package func stop() {
         isStopping.store(true, ordering: .releasing)
         // First, so that nobody asks for anything any more.
-        Self.each(keepers.filter { [ControlConfiguration.role, EndpointConfiguration.role].contains($0.role) }) {
+        Self.each(
+            keepers.filter {
+                [ControlConfiguration.role, EndpointConfiguration.role].contains($0.role) || $0.role.hasPrefix("proxy-")
+            }
+        ) {
             $0.stop(timeoutSeconds: Self.storageStopSeconds)
         }
         let instances = keepers.filter { $0.role.hasPrefix("instance") }

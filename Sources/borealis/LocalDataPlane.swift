@@ -118,6 +118,32 @@ struct LocalDataPlane: DataPlane {
         try await perform(order)
     }
 
+    func proxyHost(_ id: String, port: Int) async throws -> String {
+        var order = ClusterOrder(.proxyHost)
+        order.proxy = ProxyOrder(name: id)
+        order.port = port
+        guard let host = try await perform(order).host else {
+            throw RegionError("the answer has no address", remedy: "restart the region with this borealis")
+        }
+        return host
+    }
+
+    func ensureProxy(_ wish: ProxyWish) async throws -> Bool {
+        var order = ClusterOrder(.ensureProxy)
+        var proxy = ProxyOrder(name: wish.id)
+        proxy.configuration = wish.configuration
+        proxy.hosts = wish.hosts
+        proxy.targets = wish.targets.map { ProxyOrder.Target(host: $0.host, port: $0.port) }
+        order.proxy = proxy
+        return try await perform(order).host != nil
+    }
+
+    func removeProxy(_ id: String) async throws {
+        var order = ClusterOrder(.removeProxy)
+        order.proxy = ProxyOrder(name: id)
+        try await perform(order)
+    }
+
     func setPassword(_ password: String, of cluster: String) async throws {
         var order = ClusterOrder(.setPassword, cluster: cluster)
         order.password = password
