@@ -77,7 +77,8 @@ let package = Package(
             dependencies: [
                 "ProxyCore", "PostgresWire", "MySQLWire", crypto, nioCore, nioPosix, nioLocks, nioSSL, logging, yams,
             ], swiftSettings: house),
-        .target(name: "Keyring", dependencies: ["VolumeModel", "CBorealis", "CLZ4", crypto, nioCore], swiftSettings: house),
+        .target(
+            name: "Keyring", dependencies: ["VolumeModel", "CBorealis", "CLZ4", crypto, nioCore], swiftSettings: house),
         .target(
             name: "LayerStore",
             dependencies: ["LayerCore", "NamespaceCore", "LogWire", "Keyring", "VolumeModel", "CBorealis", nioCore],

@@ -108,6 +108,10 @@ extension InstanceRunner {
 
     private func tendWriter(_ link: any EngineLink, isFirst: Bool) throws {
         if isFirst, let account = engine.settings.replication?.account { try link.admitReaders(account) }
+        guard engine.settings.replication?.hasReaders == true else {
+            // Nobody measures by it, and an idle cluster's log does not grow.
+            return state.withLock { $0.tending.answered = .now }
+        }
         // What is durable now was in the volume before the beat is in the stream.
         let vdl = driver?.status().vdl
         let position = try link.beat()

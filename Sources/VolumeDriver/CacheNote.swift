@@ -38,6 +38,7 @@ struct CacheNote: Codable, Equatable {
     /// A note that cannot be written costs a cold cache and nothing else.
     func leave(in directory: String) {
         guard let bytes = try? JSONEncoder().encode(self) else { return }
-        _ = FileManager.default.createFile(atPath: Self.path(directory), contents: bytes, attributes: [.posixPermissions: 0o600])
+        _ = FileManager.default.createFile(
+            atPath: Self.path(directory), contents: bytes, attributes: [.posixPermissions: 0o600])
     }
 }

@@ -42,7 +42,8 @@ import VolumeModel
             }
             broken.withLock { $0 = random.below(10) == 0 ? random.below(3) : nil }
             for store in stores where random.below(60) > 0 {
-                try? store.cut(batches: tail.batches(after: store.previousEnd, through: log.position), upTo: log.position)
+                try? store.cut(
+                    batches: tail.batches(after: store.previousEnd, through: log.position), upTo: log.position)
             }
             let horizon = stores.map(\.layeredLSN).min() ?? .zero
             let first = random.below(3)
@@ -50,8 +51,8 @@ import VolumeModel
             let force = random.below(5) == 0
             let before = others.filter { Self.layers(stores[$0]) == Self.layers(stores[first]) }
             if let work = try? stores[first].compact(
-                horizon: horizon, pins: [], force: force, with: others.map { stores[$0] }).work, work != .none
-            {
+                horizon: horizon, pins: [], force: force, with: others.map { stores[$0] }
+            ).work, work != .none {
                 for other in before where broken.withLock({ $0 == nil }) {
                     #expect(Self.layers(stores[other]) == Self.layers(stores[first]), "seed \(seed) round \(round)")
                     together += 1
