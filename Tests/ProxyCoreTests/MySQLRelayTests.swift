@@ -52,6 +52,7 @@ private final class Relay {
         case .sendInternal(let bytes): toServer.writeImmutableBuffer(bytes)
         case .release: releases += 1
         case .none, .linger, .discard: break
+        case .reroute, .reset: Issue.record("no read was sent to a reader")
         }
         return false
     }
