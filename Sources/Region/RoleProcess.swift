@@ -198,9 +198,11 @@ package final class RoleProcess: Sendable {
         remove(current, isKilled ? .atOnce : nil)
     }
 
-    private func start(_ role: RoleConfiguration.Instance) {
+    /// - Parameter old: makes room for it in the same moment: whoever watches never finds neither, which would be a loss
+    private func start(_ role: RoleConfiguration.Instance, replacing old: InstanceRunner? = nil) {
         let runner = runner(role)
         let isNew = hosted.withLock { list in
+            list.removeAll { $0 === old }
             guard !list.contains(where: { $0.role.id == role.id }) else { return false }
             list.append(runner)
             return true
@@ -223,10 +225,19 @@ package final class RoleProcess: Sendable {
         }
         Thread.detachNewThread { [self] in
             if let how { runner.stop(how) } else { runner.stop() }
-            hosted.withLock { $0.removeAll { $0 === runner } }
+            if let next = takeSuccessor(of: runner) {
+                start(next, replacing: runner)
+            } else {
+                hosted.withLock { $0.removeAll { $0 === runner } }
+                // One that came meanwhile.
+                if let next = takeSuccessor(of: runner) { start(next) }
+            }
             changed.signal()
-            if let next = successors.withLock({ $0.removeValue(forKey: runner.role.id) }) { start(next) }
         }
+    }
+
+    private func takeSuccessor(of runner: InstanceRunner) -> RoleConfiguration.Instance? {
+        successors.withLock { $0.removeValue(forKey: runner.role.id) }
     }
 
     // MARK: - Being watched

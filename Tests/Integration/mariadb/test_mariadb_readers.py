@@ -20,7 +20,7 @@ class ClusterBank(Bank):
     is_all_logged = False
 
     def __init__(self, region, *arguments, **options):
-        super().__init__(region, *arguments, **options)
+        super().__init__(region, *arguments, prepares_count=False, **options)
         cluster = region.cluster()
         parts = urllib.parse.urlsplit(cluster["writer"]["url"])
         self._url = f"mysql://{parts.username}:{parts.password}@{cluster['host']}:{cluster['port']}"

@@ -41,7 +41,7 @@ def test_torture(make_maria, layout, settings, seed, rng, is_long):
     region.arguments = region.arguments[:2]
     with region.connect() as connection:
         create(connection)
-    bank = Bank(region, seed)
+    bank = Bank(region, seed, prepares_count="log_bin=on" not in settings)
     try:
         bank.start()
         rounds = SHORT + (["engine", "zone"] + SHORT) * 4 if is_long else list(SHORT)
