@@ -14,11 +14,7 @@ package struct MariaConfiguration: Sendable {
         self.replication = replication.map { MariaReplication(settings: $0) }
     }
 
-    private struct Setting {
-        let name: String
-        let value: String
-        let reason: String
-    }
+    private typealias Setting = EngineSetting
 
     /// Whether the cluster writes a binary log: only readers need it, so it is off without them unless `--set log_bin=on` says
     /// otherwise.

@@ -16,11 +16,7 @@ package struct PostgresConfiguration: Sendable {
         self.name = name
     }
 
-    private struct Setting {
-        let name: String
-        let value: String
-        let reason: String
-    }
+    private typealias Setting = EngineSetting
 
     private static let pinnedSettings = [
         Setting(

@@ -127,7 +127,7 @@ final class LayerFile: Sendable {
                 context: LayerFormat.context(identity, layer: number, chunk: UInt32(index)))
         else { throw .damaged(layer: number, chunk: UInt32(index), what: "does not authenticate") }
         return StoredChunk(
-            kind: row.kind, first: row.first, continues: row.continues, isCompressed: row.isCompressed, bytes: plain)
+            kind: row.kind, first: row.first, flags: row.flags, bytes: plain)
     }
 
     func forgetPages() { file?.file.forgetPages() }
@@ -139,7 +139,7 @@ final class LayerFile: Sendable {
         // The last chunk that begins at or before the range, or the chunks before it that its first block began in.
         var low = firstEntryChunk { $0 > range.lowerBound }
         if low > 0 { low -= 1 }
-        while low > 0, rows[low].continues, rows[low].first >= range.lowerBound { low -= 1 }
+        while low > 0, rows[low].flags.contains(.continues), rows[low].first >= range.lowerBound { low -= 1 }
         let high = firstEntryChunk { $0 > range.upperBound }
         return low..<max(low, high)
     }

@@ -35,7 +35,7 @@ internal import VolumeModel
 /// 128 bytes are authenticated with it too.
 ///
 /// Index, opened: one row of 32 bytes a chunk: u64 file and u64 block of the first key, u64 offset in the file, u32 sealed
-/// length, u8 kind (`ChunkKind`), u8 flags (1 continues: `PlainChunk.continues`, 2 compressed: `StoredChunk`), u16 zero.
+/// length, u8 kind (`ChunkKind`), u8 `ChunkFlags`, u16 zero.
 ///
 /// Footer, 32 bytes: u64 magic `BXLAYEND`, u64 offset of the index, u32 its sealed length, u32 number of chunks, u32 layer
 /// number, u32 CRC32C of the 28 bytes before.
@@ -55,8 +55,7 @@ enum LayerFormat {
         var offset: UInt64
         var length: UInt32
         var kind: ChunkKind
-        var continues: Bool
-        var isCompressed: Bool
+        var flags: ChunkFlags
 
         var first: BlockKey { BlockKey(file: FileID(file), block: block) }
     }
@@ -118,8 +117,7 @@ enum LayerFormat {
         bytes.reserveCapacity(rows.count * rowBytes)
         for row in rows {
             bytes.writeMultipleIntegers(
-                row.file, row.block, row.offset, row.length, row.kind.rawValue,
-                StoredChunk.flags(continues: row.continues, isCompressed: row.isCompressed), UInt16(0),
+                row.file, row.block, row.offset, row.length, row.kind.rawValue, row.flags.rawValue, UInt16(0),
                 endianness: .little)
         }
         return bytes
@@ -134,12 +132,10 @@ enum LayerFormat {
             endianness: .little, as: (UInt64, UInt64, UInt64, UInt32, UInt8, UInt8, UInt16).self)
         {
             guard let kind = ChunkKind(rawValue: kind), length >= UInt32(Sealer.tagBytes),
-                length <= UInt32(PlainChunk.longest + Sealer.tagBytes), flags <= 3
+                length <= UInt32(PlainChunk.longest + Sealer.tagBytes), let flags = ChunkFlags(decoding: flags)
             else { return nil }
             rows.append(
-                Row(
-                    file: file, block: block, offset: offset, length: length, kind: kind, continues: flags & 1 != 0,
-                    isCompressed: flags & 2 != 0))
+                Row(file: file, block: block, offset: offset, length: length, kind: kind, flags: flags))
         }
         return rows
     }

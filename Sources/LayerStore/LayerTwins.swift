@@ -58,13 +58,11 @@ struct LayerTwins {
                     try change(&set, own) { numbers in Set(numbers.compactMap { member.numbers[$0] }) }
                 }
             } catch {
-                member.store.discard(own)
-                if place == 0 {
-                    for (index, other) in members.enumerated().dropFirst() {
-                        other.store.discard(made.map { $0[index] })
-                    }
+                guard place > 0 else {
+                    discard(made)
                     throw error
                 }
+                member.store.discard(own)
             }
         }
     }

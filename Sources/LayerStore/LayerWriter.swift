@@ -59,8 +59,7 @@ final class LayerWriter {
         rows.append(
             LayerFormat.Row(
                 file: chunk.first.file.value, block: chunk.first.block, offset: offset,
-                length: UInt32(pending.readableBytes - before), kind: chunk.kind, continues: chunk.continues,
-                isCompressed: chunk.isCompressed))
+                length: UInt32(pending.readableBytes - before), kind: chunk.kind, flags: chunk.flags))
         if pending.readableBytes >= Self.writeBytes { try flush() }
     }
 

@@ -56,7 +56,8 @@ package final class SegmentExport: Sendable {
             var frame = ByteBuffer()
             frame.reserveCapacity(Self.frontBytes + chunk.bytes.readableBytes)
             frame.writeMultipleIntegers(
-                chunk.kind.rawValue, chunk.flags, UInt16(0), UInt32(chunk.bytes.readableBytes), chunk.first.file.value,
+                chunk.kind.rawValue, chunk.flags.rawValue, UInt16(0), UInt32(chunk.bytes.readableBytes),
+                chunk.first.file.value,
                 chunk.first.block, endianness: .little)
             frame.writeImmutableBuffer(chunk.bytes)
             frame.moveReaderIndex(forwardBy: Int(at - offsets[index]))

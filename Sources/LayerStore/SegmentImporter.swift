@@ -94,15 +94,16 @@ package final class SegmentImporter {
         guard
             let (kind, flags, _, length, file, block) = pending.getMultipleFront(at: at)
         else { return nil }
-        guard let kind = ChunkKind(rawValue: kind), length <= PlainChunk.longest, flags <= 3 else {
+        guard let kind = ChunkKind(rawValue: kind), length <= PlainChunk.longest,
+            let flags = ChunkFlags(decoding: flags)
+        else {
             throw LayerStoreError.badImport("chunk")
         }
         guard pending.readableBytes >= SegmentExport.frontBytes + Int(length) else { return nil }
         pending.moveReaderIndex(forwardBy: SegmentExport.frontBytes)
         guard let bytes = pending.readSlice(length: Int(length)) else { return nil }
         return StoredChunk(
-            kind: kind, first: BlockKey(file: FileID(file), block: block), continues: flags & 1 != 0,
-            isCompressed: flags & 2 != 0, bytes: bytes)
+            kind: kind, first: BlockKey(file: FileID(file), block: block), flags: flags, bytes: bytes)
     }
 
     private func endLayer() throws {

@@ -14,29 +14,22 @@ struct StoredChunk: Sendable {
 
     let kind: ChunkKind
     let first: BlockKey
-    let continues: Bool
-    let isCompressed: Bool
+    let flags: ChunkFlags
     let bytes: ByteBuffer
 
-    init(kind: ChunkKind, first: BlockKey, continues: Bool, isCompressed: Bool, bytes: ByteBuffer) {
+    init(kind: ChunkKind, first: BlockKey, flags: ChunkFlags, bytes: ByteBuffer) {
         self.kind = kind
         self.first = first
-        self.continues = continues
-        self.isCompressed = isCompressed
+        self.flags = flags
         self.bytes = bytes
     }
 
     init(_ chunk: PlainChunk) {
         let packed = Self.compressed(chunk.bytes)
         self.init(
-            kind: chunk.kind, first: chunk.first, continues: chunk.continues, isCompressed: packed != nil,
-            bytes: packed ?? chunk.bytes)
+            kind: chunk.kind, first: chunk.first,
+            flags: ChunkFlags(continues: chunk.continues, isCompressed: packed != nil), bytes: packed ?? chunk.bytes)
     }
-
-    /// In the index, and in a segment's export: 1 continues, 2 compressed.
-    var flags: UInt8 { Self.flags(continues: continues, isCompressed: isCompressed) }
-
-    static func flags(continues: Bool, isCompressed: Bool) -> UInt8 { (continues ? 1 : 0) | (isCompressed ? 2 : 0) }
 
     private static func compressed(_ plain: ByteBuffer) -> ByteBuffer? {
         precondition(plain.readableBytes <= PlainChunk.longest)
@@ -49,7 +42,7 @@ struct StoredChunk: Sendable {
 
     /// The bytes before they were compressed; nil if they are malformed.
     var expanded: ByteBuffer? {
-        guard isCompressed else { return bytes }
+        guard flags.contains(.compressed) else { return bytes }
         var bytes = bytes
         guard let length = bytes.readInteger(endianness: .little, as: UInt32.self), length <= PlainChunk.longest else {
             return nil

@@ -142,18 +142,19 @@ extension StorageHost {
     /// Merges a segment's layers while that is called for, and along with it those of peers that hold the same.
     private func compact(_ id: SegmentID, with peers: ArraySlice<SegmentID>) {
         guard let segment = settledSegment(id) else { return }
-        let settled = peers.filter { peer in settledSegment(peer) != nil && !state.withLock { $0.isOut(peer.node) } }
+        let others = peers.compactMap { peer in
+            state.withLock { $0.isOut(peer.node) } ? nil : settledSegment(peer).map { (id: peer, layers: $0.layers) }
+        }
         do {
-            let points = ([id] + settled).map { readPoints(of: $0) }
+            let points = ([id] + others.map(\.id)).map { readPoints(of: $0) }
             let horizon = points.map(\.horizon).min() ?? .zero
             let pins = Array(Set(points.flatMap(\.pins)))
-            let stores = settled.compactMap { settledSegment($0)?.layers }
-            while try segment.layers.compact(horizon: horizon, pins: pins, with: stores).hasMore,
+            while try segment.layers.compact(horizon: horizon, pins: pins, with: others.map(\.layers)).hasMore,
                 !isStopping.load(ordering: .relaxed)
             {}
         } catch {
             // Whose trouble it is shows when each does its own.
-            guard settled.isEmpty else { return compact(id, with: []) }
+            guard others.isEmpty else { return compact(id, with: []) }
             logger.error("merge layers", metadata: ["segment": "\(id)", "error": "\(error)"])
             noteTrouble(id, error)
         }

@@ -18,6 +18,11 @@ private protocol FaultCommand: ParsableCommand {
     var order: FaultOrder { get }
 }
 
+struct FaultWriter: ParsableArguments {
+    @Option(help: ArgumentHelp("Whose writer. Default: the only cluster, or demo.", valueName: "id"))
+    var cluster: String?
+}
+
 struct FaultTarget: ParsableArguments {
     @OptionGroup var region: RegionOptions
     @Flag(help: "Print JSON.") var json = false
@@ -80,28 +85,25 @@ extension Fault {
 
     struct CrashWriter: FaultCommand {
         static let configuration = CommandConfiguration(abstract: "SIGKILL the writer's engine: all of its processes.")
-        @Option(help: ArgumentHelp("Whose writer. Default: the only cluster, or demo.", valueName: "id"))
-        var cluster: String?
+        @OptionGroup var writer: FaultWriter
         @OptionGroup var target: FaultTarget
-        var order: FaultOrder { FaultOrder(.crashWriter, cluster: cluster) }
+        var order: FaultOrder { FaultOrder(.crashWriter, cluster: writer.cluster) }
     }
 
     struct FreezeWriter: FaultCommand {
         static let configuration = CommandConfiguration(
             abstract: "SIGSTOP the writer until it is healed: its engine, and with the layout zones its own process.")
-        @Option(help: ArgumentHelp("Whose writer. Default: the only cluster, or demo.", valueName: "id"))
-        var cluster: String?
+        @OptionGroup var writer: FaultWriter
         @OptionGroup var target: FaultTarget
-        var order: FaultOrder { FaultOrder(.freezeWriter, cluster: cluster) }
+        var order: FaultOrder { FaultOrder(.freezeWriter, cluster: writer.cluster) }
     }
 
     struct PartitionWriter: FaultCommand {
         static let configuration = CommandConfiguration(
             abstract: "Cut the writer off all storage nodes until it is healed; its clients still reach it.")
-        @Option(help: ArgumentHelp("Whose writer. Default: the only cluster, or demo.", valueName: "id"))
-        var cluster: String?
+        @OptionGroup var writer: FaultWriter
         @OptionGroup var target: FaultTarget
-        var order: FaultOrder { FaultOrder(.partitionWriter, cluster: cluster) }
+        var order: FaultOrder { FaultOrder(.partitionWriter, cluster: writer.cluster) }
     }
 
     struct Heal: FaultCommand {
