@@ -20,7 +20,7 @@ import urllib.parse
 import psycopg
 
 from harness.commits import TABLE, Committer
-from harness.region import PG_BIN, Region, kill
+from harness.region import PG_BIN, Region, kill, until
 
 KINDS = {
     "request": lambda region, writer: region.command("failover", "--timeout", 0),
@@ -108,9 +108,12 @@ def measure_failovers(region, kind, arguments):
 def measure_lag(region, arguments):
     """The age of the newest commit that a reader has replayed, each few milliseconds, while the writer is busy."""
     cluster = wait_all(region, 2)
+    clients = arguments.clients or 16
     background = pgbench(
-        cluster["writer"]["url"], "-n", "-c", arguments.clients or 16, "-j", 2, "-T", arguments.lag_seconds + 5)
-    time.sleep(3)
+        cluster["writer"]["url"], "-n", "-c", clients, "-j", 2, "-T", arguments.lag_seconds + 5)
+    with region.connect() as connection:
+        until("every client is connected", lambda: connection.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgbench'").fetchone() == (clients,), 30)
     lags = []
     with psycopg.connect(cluster["readers"][0]["url"], autocommit=True) as reader:
         finish = time.monotonic() + arguments.lag_seconds
