@@ -109,7 +109,7 @@ let package = Package(
             name: "ControlPlane",
             dependencies: [
                 "AWSProtocol", "Engines", hummingbird, serviceLifecycle, httpTypes, grdb, crypto, nioCore, nioPosix,
-                nioHTTP1, logging,
+                nioHTTP1, nioSSL, logging,
             ], swiftSettings: house),
         // Programs.
         .executableTarget(

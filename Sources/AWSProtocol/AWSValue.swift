@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// A value as an operation takes or gives it, whatever the wire protocol.
-package indirect enum AWSValue: Sendable, Equatable {
+package enum AWSValue: Sendable, Equatable {
     case string(String)
     case integer(Int64)
     case double(Double)

@@ -58,7 +58,8 @@ package enum XMLCodec {
         var bytes = Array("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".utf8)
 
         mutating func open(_ name: String, namespace: String? = nil) {
-            bytes += "<\(name)".utf8
+            bytes.append(UInt8(ascii: "<"))
+            bytes += name.utf8
             if let namespace {
                 bytes += " xmlns=\"".utf8
                 escape(namespace)
@@ -67,7 +68,11 @@ package enum XMLCodec {
             bytes.append(UInt8(ascii: ">"))
         }
 
-        mutating func close(_ name: String) { bytes += "</\(name)>".utf8 }
+        mutating func close(_ name: String) {
+            bytes += "</".utf8
+            bytes += name.utf8
+            bytes.append(UInt8(ascii: ">"))
+        }
 
         mutating func element(_ name: String, text: String) {
             open(name)
@@ -115,8 +120,20 @@ package enum XMLCodec {
             }
         }
 
+        /// Most texts have nothing to escape, which their bytes tell; 0xEF begins U+FFFE and U+FFFF.
+        private static func isPlain(_ byte: UInt8) -> Bool {
+            switch byte {
+            case UInt8(ascii: "<"), UInt8(ascii: ">"), UInt8(ascii: "&"), UInt8(ascii: "\""), 0..<32, 0xef: false
+            default: true
+            }
+        }
+
         /// Characters that XML 1.0 cannot have at all become U+FFFD.
         private mutating func escape(_ text: String) {
+            if text.utf8.allSatisfy(Self.isPlain) {
+                bytes += text.utf8
+                return
+            }
             for scalar in text.unicodeScalars {
                 switch scalar {
                 case "<": bytes += "&lt;".utf8

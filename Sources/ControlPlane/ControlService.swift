@@ -6,6 +6,7 @@ package import Logging
 package struct ControlService: Sendable {
     private let keeper: StateKeeper
     private let reconciler: Reconciler
+    private let delivery: EventDelivery
     private let endpoint: APIEndpoint
     private let host: String
     private let port: Int
@@ -16,8 +17,8 @@ package struct ControlService: Sendable {
     ///   - offers: the engines that are installed
     package init(
         store: any StateStore, plane: any DataPlane, offers: [EngineOffer], keyFile: AccessKeyFile,
-        authority: CertificateFacts,
-        logs: LogDirectory, host: String, port: Int, crash: CrashPoint, logger: Logger
+        authority: CertificateFacts, topics: TopicFile, logs: LogDirectory, host: String, port: Int, crash: CrashPoint,
+        logger: Logger
     ) async throws {
         let keys = keyFile.current
         let account = Account(id: keys.account, region: keys.region)
@@ -25,10 +26,11 @@ package struct ControlService: Sendable {
         keeper = try await StateKeeper(store: store)
         reconciler = Reconciler(
             keeper: keeper, plane: plane, offers: offers, secrets: secrets, account: account, keyFile: keyFile,
-            crash: crash,
-            logger: logger)
+            crash: crash, logger: logger)
+        delivery = EventDelivery(keeper: keeper, topics: topics, account: account, logger: logger)
         let rds = RDSService(
-            keeper: keeper, offers: offers, account: account, secrets: secrets, logs: logs, authority: authority)
+            keeper: keeper, offers: offers, account: account, secrets: secrets, logs: logs, authority: authority,
+            topics: topics)
         endpoint = APIEndpoint([rds, STSService(account: account, keys: keyFile)], keys: keyFile, logger: logger)
         self.host = host
         self.port = port
@@ -40,6 +42,7 @@ package struct ControlService: Sendable {
         let http = HTTPEndpoint(endpoint: endpoint, host: host, port: port, logger: logger)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await reconciler.run() }
+            group.addTask { await delivery.run() }
             group.addTask { try await http.run(onListening: onListening) }
             try await group.next()
             group.cancelAll()

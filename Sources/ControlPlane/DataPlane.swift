@@ -13,6 +13,8 @@ package protocol DataPlane: Sendable {
     /// Forgets a cluster that has no instance any more.
     func removeCluster(_ id: String) async throws
     func ensureInstance(_ wish: InstanceWish) async throws
+    /// Has endpoints lead nobody new to a reader that is about to be removed.
+    func retireInstance(_ id: String) async throws
     func removeInstance(_ id: String) async throws
     /// Gives a running engine other settings, without a restart, and the next start the same.
     func configureInstance(_ id: String, settings: [String: String]) async throws
@@ -64,6 +66,7 @@ package struct InstanceWish: Sendable {
     package var promotionTier = 1
     /// Of its class: the larger one is promoted among those of a tier. 0 is not known.
     package var memoryBytes = 0
+    package var instanceClass = ""
 }
 
 /// A cluster's first instance is its writer, all later ones are readers, until a failover changes that.
@@ -85,6 +88,10 @@ package struct ObservedCluster: Sendable {
         package var promotionTier = 1
         /// A reader's distance from the writer, milliseconds, end to end; nil while it is not known.
         package var lagMilliseconds: Int?
+        /// The DB instance class that somebody asked for.
+        package var instanceClass: String?
+        /// The engine's first process; nil while it has none.
+        package var enginePID: Int32?
         /// What it does: the phases of `borealis status`, such as `attaching`, `available`, `stopped`.
         package var phase = ""
 

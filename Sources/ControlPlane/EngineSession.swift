@@ -61,6 +61,16 @@ struct EngineSession: Sendable {
         }
     }
 
+    /// How many statements of clients run at this moment. PostgreSQL only.
+    func runningStatements() throws -> Int {
+        let rows = try run(
+            """
+            SELECT count(*) FROM pg_stat_activity
+            WHERE backend_type = 'client backend' AND state = 'active' AND pid <> pg_backend_pid();
+            """)
+        return rows.first?.first.flatMap { Int($0) } ?? 0
+    }
+
     func setPassword(_ password: String, of user: String) throws {
         switch kind {
         case .postgres: try run("ALTER ROLE \"\(user)\" PASSWORD \(Self.literal(password));")

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import Foundation
-internal import NIOCore
-internal import NIOHTTP1
-internal import NIOPosix
+internal import NIOSSL
 
 /// The few calls of etcd's v3 API that the desired state takes, through etcd's JSON gateway
 /// (etcd.io/docs/v3.4/dev-guide/api_grpc_gateway).
@@ -11,11 +9,12 @@ internal import NIOPosix
 /// A call is one HTTP request on a connection of its own. Servers are tried in turn; a call that may be repeated with the
 /// same effect is all that is made here.
 struct EtcdClient: Sendable {
-    private static let timeout = TimeAmount.seconds(5)
     /// Longer answers are refused. A page of documents is far below.
     private static let answerBytesMax = 64 << 20
 
     let servers: [EtcdAddress.Server]
+    /// Nil: in the clear.
+    let tls: NIOSSLContext?
 
     // MARK: - Calls
 
@@ -211,10 +210,15 @@ struct EtcdClient: Sendable {
         let body = try JSONEncoder().encode(request)
         var last: any Error = ControlError("no etcd server is named", remedy: "write etcd://host:port")
         for server in servers {
-            let answer: (status: Int, body: Data)
-            do { answer = try await Self.post("/v3/\(path)", body, to: server) } catch {
+            let answer: HTTPCall.Answer
+            let call = HTTPCall(host: server.host, port: server.port, tls: tls, answerBytesMax: Self.answerBytesMax)
+            do {
+                answer = try await call.post("/v3/\(path)", headers: [("content-type", "application/json")], body: body)
+            } catch {
                 last = ControlError(
-                    "etcd at \(server.host):\(server.port) does not answer: \(error)", remedy: "start it")
+                    "etcd at \(server.host):\(server.port) does not answer: \(error)",
+                    remedy: tls == nil
+                        ? "start it; one with TLS wants --state https://…" : "start it; check --state-ca, --state-cert")
                 continue
             }
             guard answer.status == 200 else {
@@ -230,50 +234,5 @@ struct EtcdClient: Sendable {
             return value
         }
         throw last
-    }
-
-    private static func post(
-        _ path: String, _ body: Data, to server: EtcdAddress.Server
-    ) async throws -> (status: Int, body: Data) {
-        let loop = MultiThreadedEventLoopGroup.singleton.next()
-        let done = loop.makePromise(of: NIOHTTPClientResponseFull.self)
-        let late = loop.scheduleTask(in: timeout) { done.fail(ChannelError.connectTimeout(timeout)) }
-        let connecting = ClientBootstrap(group: loop)
-            .connectTimeout(timeout)
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    let pipeline = channel.pipeline.syncOperations
-                    try pipeline.addHTTPClientHandlers()
-                    try pipeline.addHandler(NIOHTTPClientResponseAggregator(maxContentLength: answerBytesMax))
-                    try pipeline.addHandler(AnswerHandler(done: done))
-                }
-            }
-            .connect(host: server.host, port: server.port)
-        connecting.whenFailure { done.fail($0) }
-        connecting.whenSuccess { channel in
-            var head = HTTPRequestHead(version: .http1_1, method: .POST, uri: path)
-            head.headers = [
-                "host": "\(server.host):\(server.port)", "content-type": "application/json",
-                "content-length": "\(body.count)", "connection": "close",
-            ]
-            channel.write(HTTPClientRequestPart.head(head), promise: nil)
-            channel.write(HTTPClientRequestPart.body(.byteBuffer(ByteBuffer(bytes: body))), promise: nil)
-            channel.writeAndFlush(HTTPClientRequestPart.end(nil), promise: nil)
-            done.futureResult.whenComplete { _ in channel.close(promise: nil) }
-        }
-        let answer = try await done.futureResult.get()
-        late.cancel()
-        return (Int(answer.head.status.code), answer.body.map { Data($0.readableBytesView) } ?? Data())
-    }
-
-    private final class AnswerHandler: ChannelInboundHandler {
-        typealias InboundIn = NIOHTTPClientResponseFull
-        private let done: EventLoopPromise<NIOHTTPClientResponseFull>
-
-        init(done: EventLoopPromise<NIOHTTPClientResponseFull>) { self.done = done }
-
-        func channelRead(context: ChannelHandlerContext, data: NIOAny) { done.succeed(unwrapInboundIn(data)) }
-        func errorCaught(context: ChannelHandlerContext, error: any Error) { done.fail(error) }
-        func channelInactive(context: ChannelHandlerContext) { done.fail(ChannelError.eof) }
     }
 }

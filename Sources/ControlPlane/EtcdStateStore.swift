@@ -46,8 +46,10 @@ package final class EtcdStateStore: StateStore {
     ///
     /// - Parameter name: of this control plane, the same after a restart. The caller makes sure that no other process goes
     ///   by it, so one that was killed a moment ago is succeeded at once.
-    package static func lead(_ address: EtcdAddress, name: String, logger: Logger) async throws -> EtcdStateStore {
-        let client = EtcdClient(servers: address.servers)
+    package static func lead(
+        _ address: EtcdAddress, _ security: EtcdSecurity, name: String, logger: Logger
+    ) async throws -> EtcdStateStore {
+        let client = EtcdClient(servers: address.servers, tls: address.isSecure ? try security.context() : nil)
         let key = "\(address.prefix)leader"
         var isPatient = false
         while true {

@@ -113,10 +113,8 @@ extension DesiredState {
     }
 
     private mutating func note(_ kind: EventKind, sourceType: String, source: String, arn: String, now: Timestamp) {
-        // Identifiers sort as the events happened.
         let last = events.keys.max().flatMap { Int64($0) } ?? 0
-        let number = String(max(last + 1, now.milliseconds * 1000))
-        let id = String(repeating: "0", count: max(0, 20 - number.count)) + number
+        let id = EventRecord.id(number: max(last + 1, now.milliseconds * 1000))
         events[id] = EventRecord(
             id: id, sourceType: sourceType, source: source, sourceARN: arn, event: "RDS-EVENT-\(kind.number)",
             categories: [kind.category], message: kind.message, date: now)

@@ -87,7 +87,7 @@ struct Input: Sendable {
 
     /// Refuses what AWS offers and this region does not, so that nobody believes to have it.
     func refuse(_ names: [String]) throws(AWSError) {
-        for name in names where has(name) && boolean(name) != false && string(name) != "" {
+        for name in names where has(name) && boolean(name) != false && string(name) != "" && integer(name) != 0 {
             throw .invalidCombination("\(name) is not supported by this region.")
         }
     }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import Engines
+package import Engines
 internal import Foundation
 
 /// What a DB instance class means here: the memory and the processors that the engine's settings are made for.
-struct InstanceClass: Sendable, Equatable {
+package struct InstanceClass: Sendable, Equatable {
     let name: String
     let processors: Int
-    let memoryBytes: Int
+    package let memoryBytes: Int
 
     /// Buffers get no more than this part of the machine's memory, whatever the class.
     private static let machineShare = 4
@@ -32,7 +32,7 @@ struct InstanceClass: Sendable, Equatable {
         .map { InstanceClass("\(prefix).\($0.0)", $0.1, $0.1 * 8) }
     }
 
-    static func named(_ name: String) -> InstanceClass? { all.first { $0.name == name } }
+    package static func named(_ name: String) -> InstanceClass? { all.first { $0.name == name } }
 
     /// Memory that buffers are cut from.
     private var usableBytes: Int {
@@ -50,7 +50,7 @@ struct InstanceClass: Sendable, Equatable {
     }
 
     /// The engine's settings that follow from the class.
-    func settings(for engine: EngineKind) -> [String: String] {
+    package func settings(for engine: EngineKind) -> [String: String] {
         switch engine {
         case .postgres:
             [

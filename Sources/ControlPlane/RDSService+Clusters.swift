@@ -19,12 +19,21 @@ extension RDSService {
     private static let unsupported = [
         "ReplicationSourceIdentifier", "GlobalClusterIdentifier", "EnableIAMDatabaseAuthentication",
         "EnableHttpEndpoint", "ManageMasterUserPassword", "EnableGlobalWriteForwarding", "EnableLocalWriteForwarding",
-        "ServerlessV2ScalingConfiguration", "ScalingConfiguration", "Domain", "DBClusterInstanceClass", "Iops",
-        "AllocatedStorage", "EnableLimitlessDatabase", "WithExpressConfiguration", "EnablePerformanceInsights",
-        "RotateMasterUserPassword", "MasterUserSecretKmsKeyId", "CharacterSetName",
+        "ServerlessV2ScalingConfiguration", "ScalingConfiguration", "Domain", "DomainIAMRoleName",
+        "DBClusterInstanceClass", "Iops", "AllocatedStorage", "EnableLimitlessDatabase", "WithExpressConfiguration",
+        "EnablePerformanceInsights", "PerformanceInsightsKMSKeyId", "PerformanceInsightsRetentionPeriod",
+        "MonitoringInterval", "RotateMasterUserPassword", "MasterUserSecretKmsKeyId", "CharacterSetName",
+        "CACertificateIdentifier", "DBSystemId", "RdsCustomClusterConfiguration", "PreSignedUrl", "PubliclyAccessible",
+        "AwsBackupRecoveryPointArn", "AllowEngineModeChange",
     ]
-
-    private static let clustersMax = 100
+    /// Properties that have one value here.
+    private static let fixed: [(name: String, value: String, others: [String])] = [
+        ("DatabaseInsightsMode", "standard", ["advanced"]), ("ClusterScalabilityType", "standard", ["limitless"]),
+        ("MasterUserAuthenticationType", "password", ["iam-db-auth"]),
+    ]
+    private static let lifecycles = [
+        "open-source-rds-extended-support", "open-source-rds-extended-support-disabled",
+    ]
 
     // MARK: - Create
 
@@ -33,6 +42,7 @@ extension RDSService {
         let offer = try offer(input.required("Engine"), version: input.string("EngineVersion"))
         try input.refuse(Self.unsupported)
         try Self.checkBacktrack(input)
+        try checkZones(input)
         if let mode = input.string("EngineMode"), mode != "provisioned" {
             throw AWSError.invalidValue("The engine mode \(mode) is not supported; use provisioned.")
         }
@@ -53,8 +63,8 @@ extension RDSService {
             guard state.clusters[id] == nil else {
                 throw fault("DBClusterAlreadyExistsFault", "DB Cluster already exists")
             }
-            guard state.clusters.count < Self.clustersMax else {
-                throw fault("DBClusterQuotaExceededFault", "The quota of \(Self.clustersMax) DB clusters is reached.")
+            guard state.clusters.count < Quota.clusters else {
+                throw fault("DBClusterQuotaExceededFault", "The quota of \(Quota.clusters) DB clusters is reached.")
             }
             record.planeID = state.planeID(for: id, taken: state.clusters.values.map(\.planeID))
             state.clusters[id] = record
@@ -99,8 +109,38 @@ extension RDSService {
         throw .invalidCombination("BacktrackWindow is not supported by this region.")
     }
 
+    private func checkZones(_ input: Input) throws(AWSError) {
+        for zone in input.strings("AvailabilityZones") ?? [] where !account.zones.contains(zone) {
+            throw .invalidValue(
+                "Invalid availability zone: [\(zone)]. This region has \(account.zones.joined(separator: ", ")).")
+        }
+    }
+
+    private func checkFixed(_ input: Input) throws(AWSError) {
+        for (name, value, others) in Self.fixed {
+            guard let wanted = input.string(name), wanted != value else { continue }
+            guard others.contains(wanted) else { throw .invalidValue("Invalid value \(wanted) for \(name).") }
+            throw .invalidCombination("\(name) \(wanted) is not supported by this region; it is \(value).")
+        }
+        switch input.string("NetworkType") {
+        case nil, "IPV4": break
+        case "DUAL": throw fault("NetworkTypeNotSupported", "The network type DUAL is not supported; use IPV4.")
+        case .some(let other): throw .invalidValue("Invalid value \(other) for NetworkType.")
+        }
+        if let group = input.string("OptionGroupName"), !group.hasPrefix("default:") {
+            throw fault("OptionGroupNotFoundFault", "Specified OptionGroupName: \(group) not found.")
+        }
+    }
+
     /// What creation and modification have in common.
     private func change(_ cluster: inout ClusterRecord, _ input: Input) throws {
+        try checkFixed(input)
+        if let lifecycle = input.string("EngineLifecycleSupport") {
+            guard Self.lifecycles.contains(lifecycle) else {
+                throw AWSError.invalidValue("Invalid value \(lifecycle) for EngineLifecycleSupport.")
+            }
+            cluster.engineLifecycleSupport = lifecycle
+        }
         if let port = try input.integer("Port", in: 1150...65535) { cluster.port = port }
         if let days = try input.integer("BackupRetentionPeriod", in: 1...35) { cluster.backupRetentionDays = days }
         if let window = try input.window("PreferredBackupWindow", isWeekly: false) { cluster.backupWindow = window }
@@ -133,7 +173,9 @@ extension RDSService {
             }
             cluster.parameterGroup = found.name
         }
-        if let groups = input.strings("VpcSecurityGroupIds") { cluster.securityGroups = groups }
+        if let groups = input.strings("VpcSecurityGroupIds") {
+            cluster.securityGroups = groups.isEmpty ? [ClusterRecord.defaultSecurityGroup] : groups
+        }
         if let flag = input.boolean("DeletionProtection") { cluster.isDeletionProtected = flag }
         if let flag = input.boolean("CopyTagsToSnapshot") { cluster.copiesTagsToSnapshots = flag }
         if let flag = input.boolean("AutoMinorVersionUpgrade") { cluster.upgradesMinorVersions = flag }
@@ -195,6 +237,7 @@ extension RDSService {
             "HttpEndpointEnabled": false, "ActivityStreamStatus": "stopped",
             "CopyTagsToSnapshot": .boolean(cluster.copiesTagsToSnapshots), "CrossAccountClone": false,
             "DomainMemberships": [], "TagList": Self.tagList(cluster.tags), "NetworkType": "IPV4",
+            "DatabaseInsightsMode": "standard", "PerformanceInsightsEnabled": false,
             "AutoMinorVersionUpgrade": .boolean(cluster.upgradesMinorVersions),
         ]
         if !cluster.host.isEmpty {
@@ -204,6 +247,7 @@ extension RDSService {
         let custom = state.endpoints.values.filter { $0.cluster == cluster.id }.sorted { $0.id < $1.id }
         if !custom.isEmpty { fields["CustomEndpoints"] = AWSValue(custom.compactMap(\.host)) }
         if let name = cluster.databaseName { fields["DatabaseName"] = .string(name) }
+        if let lifecycle = cluster.engineLifecycleSupport { fields["EngineLifecycleSupport"] = .string(lifecycle) }
         if let moment = cluster.automaticRestart { fields["AutomaticRestartTime"] = .timestamp(moment) }
         if cluster.status == .resettingMasterCredentials {
             fields["PendingModifiedValues"] = ["MasterUserPassword": "****"]
@@ -244,6 +288,10 @@ extension RDSService {
             if let version = input.string("EngineVersion"), version != record.engineVersion {
                 _ = try offer(record.engine.awsName, version: version)
             }
+            if let group = input.string("DBInstanceParameterGroupName"), !group.isEmpty {
+                throw AWSError.invalidCombination(
+                    "The db-instance-parameter-group-name can only be specified for a major engine version upgrade.")
+            }
             try change(&record, input)
             if let password = input.string("MasterUserPassword") {
                 try Input.checkPassword(password, record.engine)
@@ -252,6 +300,7 @@ extension RDSService {
             }
             if input.has("NewDBClusterIdentifier") {
                 try rename(&record, to: input.identifier("NewDBClusterIdentifier"), in: &state)
+                if record.id != old.id && record.status == .available { record.status = .renaming }
             }
             if record != old && record.status == .available { record.status = .modifying }
             state.clusters[record.id] = record

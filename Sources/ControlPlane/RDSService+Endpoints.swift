@@ -12,8 +12,6 @@ extension RDSService {
         "DeleteDBClusterEndpoint": { try await $0.deleteEndpoint($1) },
     ]
 
-    private static let endpointsMax = 5
-
     // MARK: - Create, modify, delete
 
     private func createEndpoint(_ input: Input) async throws -> AWSValue {
@@ -31,10 +29,11 @@ extension RDSService {
                     "InvalidDBClusterStateFault",
                     "DB cluster \(cluster.id) is not in available state: it is \(cluster.status.rawValue).")
             }
-            guard state.endpoints.values.count(where: { $0.cluster == cluster.id }) < Self.endpointsMax else {
+            guard state.endpoints.values.count(where: { $0.cluster == cluster.id }) < Quota.endpointsPerCluster else {
                 throw fault(
                     "DBClusterEndpointQuotaExceededFault",
-                    "The cluster \(cluster.id) has \(Self.endpointsMax) custom endpoints, the most there can be.")
+                    "The cluster \(cluster.id) has \(Quota.endpointsPerCluster) custom endpoints, the most there can be."
+                )
             }
             var record = ClusterEndpointRecord(
                 id: id, resourceID: ResourceID.make("cluster-endpoint"), cluster: cluster.id, type: type,
@@ -52,6 +51,11 @@ extension RDSService {
             var record = try endpoint(name, in: state)
             guard let cluster = state.clusters[record.cluster] else { throw AWSError.internalFailure }
             try check(record, is: .available, for: "modified")
+            guard cluster.status == .available else {
+                throw fault(
+                    "InvalidDBClusterStateFault",
+                    "DB cluster \(cluster.id) is not in available state: it is \(cluster.status.rawValue).")
+            }
             if let type { record.type = type }
             try change(&record, input, in: state)
             record.status = .modifying

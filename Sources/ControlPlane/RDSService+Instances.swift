@@ -17,12 +17,18 @@ extension RDSService {
 
     private static let unsupported = [
         "EnablePerformanceInsights", "EnableIAMDatabaseAuthentication", "ManageMasterUserPassword", "Domain",
-        "DomainFqdn", "TdeCredentialArn", "MultiTenant", "CustomIamInstanceProfile", "Iops", "StorageThroughput",
+        "DomainFqdn", "DomainIAMRoleName", "TdeCredentialArn", "TdeCredentialPassword", "MultiTenant",
+        "CustomIamInstanceProfile", "Iops", "StorageThroughput", "MonitoringInterval", "PerformanceInsightsKMSKeyId",
+        "PerformanceInsightsRetentionPeriod", "MultiAZ", "MaxAllocatedStorage", "ProcessorFeatures",
+        "DedicatedLogVolume",
+        "EnableCustomerOwnedIp", "AdditionalStorageVolumes", "DBCapacityReservationIdentifier", "DBSystemId",
+        "NcharCharacterSetName", "CharacterSetName", "Timezone", "AwsBackupRecoveryPointArn", "DBSecurityGroups",
     ]
     /// Properties that an Aurora instance has from its cluster.
     private static let ofCluster = [
         "MasterUsername", "MasterUserPassword", "BackupRetentionPeriod", "PreferredBackupWindow", "DBName",
-        "VpcSecurityGroupIds", "KmsKeyId", "Port", "DBPortNumber",
+        "VpcSecurityGroupIds", "KmsKeyId", "Port", "DBPortNumber", "DeletionProtection", "AllocatedStorage",
+        "MasterUserAuthenticationType",
     ]
 
     // MARK: - Create
@@ -51,7 +57,7 @@ extension RDSService {
                     "The DB cluster \(cluster.id) is not available: it is \(cluster.status.rawValue).")
             }
             let members = state.members(of: cluster.id)
-            try checkRoom(for: cluster, members)
+            try checkRoom(for: cluster, members, in: state)
             var record = InstanceRecord(
                 id: id, planeID: state.planeID(for: id, taken: state.instances.values.map(\.planeID)),
                 cluster: cluster.id, instanceClass: "", offer: offer, account: account)
@@ -65,7 +71,12 @@ extension RDSService {
         }
     }
 
-    private func checkRoom(for cluster: ClusterRecord, _ members: [InstanceRecord]) throws {
+    private func checkRoom(
+        for cluster: ClusterRecord, _ members: [InstanceRecord], in state: DesiredState
+    ) throws {
+        guard state.instances.count < Quota.instances else {
+            throw fault("InstanceQuotaExceededFault", "The quota of \(Quota.instances) DB instances is reached.")
+        }
         guard !members.isEmpty else { return }
         guard cluster.engine.hasReaders else {
             throw AWSError.notImplemented(
@@ -110,7 +121,7 @@ extension RDSService {
     }
 
     private func refuseClusterProperties(_ input: Input) throws {
-        for name in Self.ofCluster where input.has(name) {
+        for name in Self.ofCluster where input.has(name) && input.boolean(name) != false {
             throw AWSError.invalidCombination(
                 "The requested DB Instance will be a member of a DB Cluster. Set \(name) for the DB Cluster.")
         }
@@ -133,8 +144,20 @@ extension RDSService {
         if let window = try input.window("PreferredMaintenanceWindow", isWeekly: true) {
             record.maintenanceWindow = window
         }
-        if let interval = input.integer("MonitoringInterval"), interval != 0 {
-            throw AWSError.invalidCombination("Enhanced monitoring is not supported by this region.")
+        if let type = input.string("StorageType"), type != cluster.storageType {
+            throw fault(
+                "StorageTypeNotSupportedFault",
+                "The storage type is the cluster's, \(cluster.storageType), not \(type).")
+        }
+        if let type = input.string("NetworkType"), type != "IPV4" {
+            throw fault("NetworkTypeNotSupported", "The network type \(type) is not supported; use IPV4.")
+        }
+        if let group = input.string("DBSubnetGroupName"), group.lowercased() != cluster.subnetGroup {
+            throw AWSError.invalidCombination(
+                "The DB subnet group of an instance is its cluster's, \(cluster.subnetGroup), not \(group).")
+        }
+        if let group = input.string("OptionGroupName"), !group.hasPrefix("default:") {
+            throw fault("OptionGroupNotFoundFault", "Specified OptionGroupName: \(group) not found.")
         }
         if let authority = input.string("CACertificateIdentifier") {
             guard Self.authorities.contains(authority) else {
@@ -250,6 +273,7 @@ extension RDSService {
                 }
                 state.instances[record.id] = nil
                 state.renameMember(record.id, to: id)
+                if id != record.id && record.status == .available { record.status = .renaming }
                 record.id = id
             }
             state.instances[record.id] = record
@@ -295,6 +319,7 @@ extension RDSService {
                     "FinalDBSnapshotIdentifier can not be specified when deleting a cluster instance.")
             }
             record.status = .deleting
+            record.deleted = .now
             state.instances[record.id] = record
             return ["DBInstance": describe(record, cluster, state)]
         }
@@ -306,6 +331,7 @@ extension RDSService {
         let state = state
         let record = try instance(input.required("DBInstanceIdentifier"), in: state)
         guard let cluster = state.clusters[record.cluster] else { throw AWSError.internalFailure }
+        _ = try Filters<LogDirectory.File>(input, [:])
         var files = logs.files(of: record.planeID, cluster.engine)
         if let part = input.string("FilenameContains") { files = files.filter { $0.name.contains(part) } }
         if let size = input.integer("FileSize") { files = files.filter { $0.bytes >= size } }

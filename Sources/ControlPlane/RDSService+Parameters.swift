@@ -35,7 +35,6 @@ extension RDSService {
         return handlers
     }()
 
-    private static let groupsMax = 50
     private static let changesMax = 20
 
     // MARK: - Groups
@@ -68,9 +67,10 @@ extension RDSService {
             guard state.parameterGroup(api.level, group.name, offers) == nil else {
                 throw fault("DBParameterGroupAlreadyExistsFault", "Parameter group \(group.name) already exists")
             }
-            guard state.parameterGroups.values.count(where: { $0.level == api.level }) < Self.groupsMax else {
+            guard state.parameterGroups.values.count(where: { $0.level == api.level }) < Quota.parameterGroups else {
                 throw fault(
-                    "DBParameterGroupQuotaExceededFault", "The quota of \(Self.groupsMax) parameter groups is reached.")
+                    "DBParameterGroupQuotaExceededFault",
+                    "The quota of \(Quota.parameterGroups) parameter groups is reached.")
             }
             state.parameterGroups[group.id] = group
             return [api.noun: describe(group, api)]

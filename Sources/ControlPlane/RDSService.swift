@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import AWSProtocol
+package import AWSProtocol
 internal import Engines
 internal import Foundation
 
@@ -12,7 +12,7 @@ protocol AWSService: Sendable {
 }
 
 /// Amazon RDS as far as Aurora's clients need it. Handlers change the desired state; the reconciler does the work.
-struct RDSService: AWSService {
+package struct RDSService: AWSService {
     typealias Handler = @Sendable (RDSService, Input) async throws -> AWSValue
 
     let model = ServiceModel.rds
@@ -22,14 +22,38 @@ struct RDSService: AWSService {
     let secrets: SecretBox
     let logs: LogDirectory
     let authority: CertificateFacts
+    let topics: TopicFile
 
     private static let handlers: [String: Handler] = [
         clusterHandlers, instanceHandlers, endpointHandlers, certificateHandlers,
-        parameterHandlers, otherHandlers, proxyHandlers, proxyTargetHandlers, proxyEndpointHandlers,
+        parameterHandlers, subnetHandlers, tagHandlers, eventHandlers, offerHandlers, absentHandlers,
+        proxyHandlers, proxyTargetHandlers, proxyEndpointHandlers,
     ]
     .reduce(into: [:]) { all, some in all.merge(some) { $1 } }
 
+    package init(
+        keeper: StateKeeper, offers: [EngineOffer], account: Account, secrets: SecretBox, logs: LogDirectory,
+        authority: CertificateFacts, topics: TopicFile
+    ) {
+        self.keeper = keeper
+        self.offers = offers
+        self.account = account
+        self.secrets = secrets
+        self.logs = logs
+        self.authority = authority
+        self.topics = topics
+    }
+
     func perform(_ operation: String, _ input: Input, caller: SignatureV4.Signer) async throws -> AWSValue {
+        try await perform(operation, input)
+    }
+
+    /// The same without a caller: every caller may do everything.
+    package func perform(_ operation: String, _ input: AWSValue) async throws -> AWSValue {
+        try await perform(operation, Input(input))
+    }
+
+    private func perform(_ operation: String, _ input: Input) async throws -> AWSValue {
         guard let handler = Self.handlers[operation] else {
             throw AWSError.notImplemented("The operation \(operation) is not available in this region yet.")
         }

@@ -26,6 +26,7 @@ extension Reconciler {
                 guard let known = state.instances.values.first(where: { $0.planeID == instance.id }) else { continue }
                 state.instances[known.id]?.host = instance.host.isEmpty ? nil : instance.host
                 if let zone = account.zone(instance.zone) { state.instances[known.id]?.zone = zone }
+                state.noteRestart(of: known, instance, account)
             }
         }
     }
@@ -46,6 +47,17 @@ extension Reconciler {
 }
 
 extension DesiredState {
+    /// An engine with another process than before was restarted. Unless somebody asked for it here, nobody has said so yet.
+    fileprivate mutating func noteRestart(
+        of instance: InstanceRecord, _ found: ObservedCluster.Instance, _ account: Account
+    ) {
+        guard let current = instances[instance.id], let pid = found.enginePID, pid != current.enginePID else { return }
+        // Whoever brings an instance up says what has become of it.
+        guard current.status == .available, found.isAvailable else { return }
+        instances[instance.id]?.enginePID = pid
+        if current.enginePID != nil { note(.instanceRestarted, instance: current, account: account, now: .now) }
+    }
+
     /// Instances that somebody adds or removes with `borealis instance` are so here as well.
     fileprivate mutating func compare(
         with found: ObservedCluster, _ cluster: ClusterRecord, _ offer: EngineOffer, _ account: Account

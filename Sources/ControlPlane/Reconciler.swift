@@ -17,6 +17,9 @@ package actor Reconciler {
     /// An engine that keeps ending for this long has parameters that it does not take.
     private static let failingSecondsMax: Int64 = 20
     private static let stoppedSecondsMax: Int64 = 7 * 86400
+    /// Statements that run on a PostgreSQL reader may go on for so long after its deletion was asked for, as at AWS.
+    private static let graceSecondsMax: Int64 = 180
+    private static let graceInterval: Duration = .milliseconds(500)
 
     let keeper: StateKeeper
     let plane: any DataPlane
@@ -28,6 +31,8 @@ package actor Reconciler {
     private let logger: Logger
     private var failingSince: [String: Timestamp] = [:]
     private var catalogsFailed: Set<String> = []
+    /// When a reader that is to go was last looked at, by name.
+    private var looked: [String: ContinuousClock.Instant] = [:]
 
     package init(
         keeper: StateKeeper, plane: any DataPlane, offers: [EngineOffer], secrets: SecretBox, account: Account,
@@ -136,6 +141,7 @@ package actor Reconciler {
             id: id, planeID: id, cluster: cluster.id, instanceClass: "db.t4g.medium", offer: offer, account: account)
         instance.generation = 0
         if let running = found.instance(id) {
+            if let name = running.instanceClass, InstanceClass.named(name) != nil { instance.instanceClass = name }
             instance.zone = account.zone(running.zone) ?? instance.zone
             instance.promotionTier = running.promotionTier
             instance.host = running.host.isEmpty ? nil : running.host
@@ -170,10 +176,9 @@ package actor Reconciler {
             try await settle(cluster, .starting, .clusterStartedByItself) { _ in }
             try await keeper.update { $0.start(membersOf: cluster.id) }
         case .resettingMasterCredentials: try await resetPassword(of: cluster, observed)
-        case .modifying: try await settle(cluster, .available, nil) { _ in }
+        case .modifying, .renaming: try await settle(cluster, .available, nil) { _ in }
         case .failingOver: try await failOver(cluster, observed.first { $0.id == cluster.planeID })
-        case .available, .stopped, .deleting, .stopping, .starting, .rebooting, .renaming, .incompatibleParameters:
-            break
+        case .available, .stopped, .deleting, .stopping, .starting, .rebooting, .incompatibleParameters: break
         }
     }
 
@@ -244,7 +249,10 @@ package actor Reconciler {
             // While the data plane moves the writer, nobody else tells its instances what they are.
             guard ![.creating, .failingOver].contains(cluster.status) else { return }
             try await bringUp(instance, cluster, found)
-        case .available: try await keepInSync(instance, cluster, found)
+        case .available:
+            if try await beginMaintenance(of: instance, cluster) { return }
+            try await keepInSync(instance, cluster, found)
+        case .renaming: try await settle(instance, .available, nil) { _ in }
         case .stopping:
             // Readers stop first.
             guard !isWriter(instance, cluster) || others(of: instance).allSatisfy({ $0.status == .stopped }) else {
@@ -255,7 +263,7 @@ package actor Reconciler {
             guard let found, found.instance(instance.planeID).map({ $0.phase == "stopped" }) ?? true else { return }
             try await settle(instance, .stopped, .instanceStopped) { _ in }
         case .deleting: try await remove(instance, cluster, found)
-        case .incompatibleParameters, .stopped, .renaming, .resettingMasterCredentials, .failingOver: break
+        case .incompatibleParameters, .stopped, .resettingMasterCredentials, .failingOver: break
         }
     }
 
@@ -274,7 +282,8 @@ package actor Reconciler {
             id: instance.planeID, cluster: cluster.planeID, isRunning: isRunning, generation: instance.generation,
             settings: settings ?? InstanceSettings(instance, cluster, keeper.state).wanted,
             zone: account.letter(ofZone: instance.zone), promotionTier: instance.promotionTier,
-            memoryBytes: InstanceClass.named(instance.instanceClass)?.memoryBytes ?? 0)
+            memoryBytes: InstanceClass.named(instance.instanceClass)?.memoryBytes ?? 0,
+            instanceClass: instance.instanceClass)
     }
 
     /// A writer hands over to a reader first, if one stays; a cluster's last instance is its writer.
@@ -287,8 +296,10 @@ package actor Reconciler {
             guard heirs.isEmpty else { return try await handOver(cluster, to: heirs, found) }
             guard others.isEmpty else { return }
         }
+        guard try await isQuiet(instance, cluster, found) else { return }
         try await plane.removeInstance(instance.planeID)
         crash.pass("instance-removed")
+        looked[instance.id] = nil
         guard found?.instanceIDs.contains(instance.planeID) != true else { return }
         let account = account
         try await keeper.update { state in
@@ -298,12 +309,27 @@ package actor Reconciler {
         }
     }
 
+    /// Whether a reader that nobody new is led to has finished what it was asked, or has had its time.
+    private func isQuiet(
+        _ instance: InstanceRecord, _ cluster: ClusterRecord, _ found: ObservedCluster?
+    ) async throws -> Bool {
+        guard cluster.engine == .postgres, let running = found?.instance(instance.planeID), running.role == .reader,
+            let asked = instance.deleted, Timestamp.now.seconds - asked.seconds < Self.graceSecondsMax,
+            let session = session(cluster, running)
+        else { return true }
+        if let last = looked[instance.id], last.duration(to: .now) < Self.graceInterval { return false }
+        looked[instance.id] = .now
+        try await plane.retireInstance(instance.planeID)
+        // One that does not answer has nothing to finish.
+        return try await Blocking.run { ((try? session.runningStatements()) ?? 0) == 0 }
+    }
+
     private func handOver(
         _ cluster: ClusterRecord, to heirs: [InstanceRecord], _ found: ObservedCluster?
     ) async throws {
         guard cluster.status == .available, cluster.failoverWish == nil, let found,
             let heir = heirs.filter({ found.instance($0.planeID)?.isAvailable == true })
-                .min(by: { ($0.promotionTier, $0.id) < ($1.promotionTier, $1.id) })
+                .min(by: { $0.isPromoted(before: $1) })
         else { return }
         let wish = ClusterRecord.FailoverWish(target: heir.planeID, after: found.failover?.number ?? 0, asked: .now)
         try await settle(cluster, .failingOver, nil) { $0.failoverWish = wish }
@@ -335,7 +361,21 @@ package actor Reconciler {
         try await settle(instance, .available, event) {
             $0.applied = InstanceRecord.Applied(
                 settings: wish.settings, clusterGroup: cluster.parameterGroup, instanceGroup: instance.parameterGroup)
+            $0.enginePID = running.enginePID
         }
+    }
+
+    /// In its maintenance window an instance gets the class that waits for it.
+    private func beginMaintenance(of instance: InstanceRecord, _ cluster: ClusterRecord) async throws -> Bool {
+        guard let pending = instance.pendingClass, cluster.status == .available,
+            MaintenanceWindow(instance.maintenanceWindow)?.contains(.now) == true
+        else { return false }
+        try await settle(instance, .modifying, .classChanging) {
+            $0.instanceClass = pending
+            $0.pendingClass = nil
+            $0.generation += 1
+        }
+        return true
     }
 
     /// An engine that ends again and again since it was given new settings does not like them.

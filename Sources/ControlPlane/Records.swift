@@ -84,6 +84,8 @@ package struct ClusterRecord: StateRecord {
     package var upgradesMinorVersions: Bool
     /// When a stopped cluster starts again.
     package var automaticRestart: Timestamp?
+    /// As it was asked for; it means nothing here.
+    package var engineLifecycleSupport: String?
     package var tags: [Tag]
 }
 
@@ -123,6 +125,19 @@ package struct InstanceRecord: StateRecord {
     /// Raised by everything that restarts the engine; 0 is an engine that was found running and never touched.
     package var generation: Int
     package var applied: Applied?
+    /// The engine's process when it was last seen running: another one is a restart.
+    package var enginePID: Int32?
+    /// When its deletion was asked for.
+    package var deleted: Timestamp?
+}
+
+extension InstanceRecord {
+    /// The order of promotion: by tier, then the larger class, then the lower name.
+    func isPromoted(before other: InstanceRecord) -> Bool {
+        let (own, others) = (InstanceClass.named(instanceClass), InstanceClass.named(other.instanceClass))
+        return (promotionTier, -(own?.memoryBytes ?? 0), id)
+            < (other.promotionTier, -(others?.memoryBytes ?? 0), other.id)
+    }
 }
 
 /// A parameter group of either level.
@@ -178,6 +193,7 @@ package struct SubnetGroupRecord: StateRecord {
 package struct EventRecord: StateRecord {
     package static let kind = "event"
 
+    /// Sorts as the events happened.
     package var id: String
     package var sourceType: String
     package var source: String
@@ -187,6 +203,16 @@ package struct EventRecord: StateRecord {
     package var categories: [String]
     package var message: String
     package var date: Timestamp
+}
+
+extension EventRecord {
+    /// The lowest identifier of an event that happens at a moment.
+    static func id(at moment: Timestamp) -> String { id(number: moment.milliseconds * 1000) }
+
+    static func id(number: Int64) -> String {
+        let digits = String(number)
+        return String(repeating: "0", count: max(0, 20 - digits.count)) + digits
+    }
 }
 
 package struct EventSubscriptionRecord: StateRecord {
@@ -200,6 +226,8 @@ package struct EventSubscriptionRecord: StateRecord {
     package var isEnabled: Bool
     package var created: Timestamp
     package var tags: [Tag]
+    /// The newest event that was delivered, or that it does not want any more.
+    package var delivered: String?
 }
 
 /// The parameters of an engine, as an engine that runs here has told them.

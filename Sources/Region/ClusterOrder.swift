@@ -12,11 +12,13 @@ package struct ClusterOrder: Codable, Sendable {
         case removeCluster
         /// `password`: the engine has it already.
         case setPassword
-        /// `instance`, `isRunning`, `generation`, `settings`, `zone`, `tier`, `memoryBytes`. A cluster's first instance is
+        /// `instance`, `isRunning`, `generation`, `settings`, `zone`, `tier`, `memoryBytes`, `instanceClass`. A cluster's first instance is
         /// its writer, later ones are readers.
         case ensureInstance
         /// `instance`
         case removeInstance
+        /// `instance`: endpoints lead nobody new to it any more, until it is removed.
+        case retireInstance
         /// `instance`, `settings`: for the running engine and its next start.
         case configureInstance
         /// `instance` (nil: the best reader), `reason`: makes a reader the writer; answered with the new writer.
@@ -49,6 +51,7 @@ package struct ClusterOrder: Codable, Sendable {
     package var tier: Int?
     /// Of its class, for ties; nil: as it is, or 0.
     package var memoryBytes: Int?
+    package var instanceClass: String?
     /// Why, in words for the log and the status.
     package var reason: String?
     package var endpoint: EndpointOrder?

@@ -29,10 +29,26 @@ package struct ControlConfiguration: Codable, Sendable {
     package var engines: [Engine]
     /// The supervisor's admin socket.
     package var regionSocket: String
+    /// Files in PEM, for an etcd that is reached through TLS.
+    package struct StoreFiles: Codable, Sendable, Equatable {
+        package var authority: String?
+        package var certificate: String?
+        package var key: String?
+
+        package init(authority: String? = nil, certificate: String? = nil, key: String? = nil) {
+            self.authority = authority
+            self.certificate = certificate
+            self.key = key
+        }
+    }
+
     /// The desired state: a SQLite file, or the address of an etcd.
     package var store: String
+    package var storeFiles: StoreFiles?
     /// The access keys, for this process and for `borealis env`.
     package var accessKeys: String
+    /// Where the messages of SNS topics go.
+    package var topics: String?
     package var instances: String
     package var authority: Authority
     package var lock: String
@@ -53,11 +69,13 @@ extension DataDirectory {
     package var accessKeys: String { "\(path)/keys/access.json" }
     package var controlLock: String { "\(run)/\(ControlConfiguration.role).lock" }
     package var controlStore: String { "\(path)/control.sqlite" }
+    package var topics: String { "\(path)/topics.json" }
 }
 
 extension RegionSetup {
     private static let portSetting = "apiPort"
     private static let stateSetting = "controlState"
+    private static let filesSetting = "controlStateFiles"
     private static let sqlite = "sqlite"
 
     /// Chooses the API's port and writes the settings of its process; nil when the region is to have no API.
@@ -68,7 +86,8 @@ extension RegionSetup {
             engines: engines.sorted { $0.key.rawValue < $1.key.rawValue }.map {
                 ControlConfiguration.Engine(kind: $0.key, binaries: $0.value.binaries)
             },
-            regionSocket: directory.regionSocket, store: try store(), accessKeys: directory.accessKeys,
+            regionSocket: directory.regionSocket, store: try store(), storeFiles: try storeFiles(),
+            accessKeys: directory.accessKeys, topics: directory.topics,
             instances: "\(directory.path)/instances",
             authority: ControlConfiguration.Authority(
                 thumbprint: try authority.thumbprint(), validFrom: Int64(authority.validFrom.timeIntervalSince1970),
@@ -94,6 +113,22 @@ extension RegionSetup {
         let chosen = remembered ?? options.state ?? Self.sqlite
         try metadata.set(Self.stateSetting, to: chosen)
         return chosen == Self.sqlite ? directory.controlStore : chosen
+    }
+
+    /// The files of the last `up` that named some: they may move, as certificates are renewed.
+    private func storeFiles() throws -> ControlConfiguration.StoreFiles? {
+        let known = try metadata.setting(Self.filesSetting)
+        var files =
+            try known.map { try JSONDecoder().decode(ControlConfiguration.StoreFiles.self, from: Data($0.utf8)) }
+            ?? ControlConfiguration.StoreFiles()
+        let before = files
+        files.authority = options.stateFiles.authority ?? files.authority
+        files.certificate = options.stateFiles.certificate ?? files.certificate
+        files.key = options.stateFiles.key ?? files.key
+        if files != before {
+            try metadata.set(Self.filesSetting, to: String(decoding: try JSONEncoder().encode(files), as: UTF8.self))
+        }
+        return files == ControlConfiguration.StoreFiles() ? nil : files
     }
 
     /// What was asked for has to be free; the remembered port and the default give way to another that is.

@@ -63,6 +63,8 @@ package struct InstanceRecord: Sendable, Equatable {
     /// 0 is promoted first, 15 last.
     package var tier = 1
     package var memoryBytes = 0
+    /// A DB instance class, such as `db.r6g.large`; empty: none was asked for.
+    package var instanceClass = ""
     /// From 1; no other instance of the cluster has it.
     package var number = 1
 }

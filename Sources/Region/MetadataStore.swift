@@ -101,6 +101,9 @@ package final class MetadataStore: Sendable {
                     """)
         }
         migrator.registerMigration("endpoints") { db in try db.execute(sql: Self.endpointSchema) }
+        migrator.registerMigration("classes") { db in
+            try db.execute(sql: "ALTER TABLE instance ADD COLUMN class TEXT NOT NULL DEFAULT ''")
+        }
         return migrator
     }
 
@@ -264,7 +267,8 @@ package final class MetadataStore: Sendable {
                     id: row["id"], cluster: row["cluster"], isRunning: row["isRunning"], generation: row["generation"],
                     settings: try JSONDecoder().decode(
                         [String: String].self, from: Data((row["settings"] as String).utf8)), host: row["host"],
-                    zone: row["zone"], tier: row["tier"], memoryBytes: row["memoryBytes"], number: row["number"])
+                    zone: row["zone"], tier: row["tier"], memoryBytes: row["memoryBytes"],
+                    instanceClass: row["class"], number: row["number"])
             }
         }
     }
@@ -369,15 +373,15 @@ package final class MetadataStore: Sendable {
         try db.execute(
             sql: """
                 INSERT INTO instance (
-                    id, cluster, isRunning, generation, settings, host, zone, tier, memoryBytes, number)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    id, cluster, isRunning, generation, settings, host, zone, tier, memoryBytes, class, number)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 ON CONFLICT (id) DO UPDATE SET isRunning = excluded.isRunning, generation = excluded.generation,
                     settings = excluded.settings, host = excluded.host, zone = excluded.zone, tier = excluded.tier,
-                    memoryBytes = excluded.memoryBytes
+                    memoryBytes = excluded.memoryBytes, class = excluded.class
                 """,
             arguments: [
                 instance.id, instance.cluster, instance.isRunning, instance.generation, settings, instance.host,
-                instance.zone, instance.tier, instance.memoryBytes, instance.number,
+                instance.zone, instance.tier, instance.memoryBytes, instance.instanceClass, instance.number,
             ])
         // The first is the writer; a cluster without one gets it here.
         try db.execute(

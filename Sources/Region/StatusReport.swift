@@ -83,6 +83,8 @@ package struct StatusReport: Codable, Sendable {
         package var tier: Int?
         /// Its own loopback address; its engine listens there on the cluster's port.
         package var host: String?
+        /// The DB instance class that was asked for.
+        package var `class`: String?
     }
 
     package struct Node: Codable, Sendable {
@@ -170,6 +172,7 @@ extension StatusReport.Cluster {
 extension StatusReport.Instance {
     private enum CodingKeys: CodingKey {
         case id, pid, url, lagMs, restarts, lastRecoveryMs, generation, state, reason, az, tier, host
+        case `class`
     }
 
     package func encode(to encoder: any Encoder) throws {
@@ -186,6 +189,7 @@ extension StatusReport.Instance {
         try container.encodeIfPresent(az, forKey: .az)
         try container.encodeIfPresent(tier, forKey: .tier)
         try container.encodeIfPresent(host, forKey: .host)
+        try container.encodeIfPresent(`class`, forKey: .class)
     }
 }
 

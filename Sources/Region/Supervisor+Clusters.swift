@@ -17,6 +17,9 @@ extension Supervisor {
         case .setPassword: try setPassword(order)
         case .ensureInstance: try ensureInstance(order)
         case .removeInstance: try removeInstance(try named(order.instance))
+        case .retireInstance:
+            let id = try named(order.instance)
+            retired.withLock { _ = $0.insert(id) }
         case .configureInstance: try configure(order)
         case .failover: _ = try failOver(order)
         case .ensureEndpoint:
@@ -93,6 +96,7 @@ extension Supervisor {
         record.settings = order.settings ?? record.settings
         record.tier = order.tier ?? record.tier
         record.memoryBytes = order.memoryBytes ?? record.memoryBytes
+        record.instanceClass = order.instanceClass ?? record.instanceClass
         let isKnown = try setup.metadata.instances().contains { $0.id == id }
         if !isKnown || record != before {
             if !isKnown { try setup.completeNewInstance(&record, zone: order.zone) }
@@ -132,6 +136,7 @@ extension Supervisor {
         // Its directory is a cache, a configuration and logs: the volume has all the rest.
         try? FileManager.default.removeItem(atPath: directory.instance(id))
         try setup.metadata.removeInstance(id)
+        retired.withLock { _ = $0.remove(id) }
         try setup.saveRoles()
         try tellOthers(of: record)
     }

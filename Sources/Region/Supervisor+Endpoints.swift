@@ -23,7 +23,8 @@ extension Supervisor {
                         let isWriter = member.id == cluster.writer
                         return EndpointTopology.Instance(
                             id: member.id, host: member.host, port: cluster.port, isWriter: isWriter,
-                            isAvailable: serves(member.id, as: isWriter ? .writer : .reader))
+                            isAvailable: serves(member.id, as: isWriter ? .writer : .reader)
+                                && (isWriter || !retired.withLock { $0.contains(member.id) }))
                     })
             })
     }

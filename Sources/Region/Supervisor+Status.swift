@@ -71,7 +71,8 @@ extension Supervisor {
             lagMs: status?.lagMilliseconds, restarts: status?.restarts,
             lastRecoveryMs: status?.lastRecoveryMilliseconds, generation: status?.generation,
             state: status?.phase.rawValue ?? (record?.isRunning == false ? "stopped" : "starting"),
-            reason: status?.reason ?? status?.progress, az: record?.zone, tier: record?.tier, host: record?.host)
+            reason: status?.reason ?? status?.progress, az: record?.zone, tier: record?.tier, host: record?.host,
+            class: record.flatMap { $0.instanceClass.isEmpty ? nil : $0.instanceClass })
     }
 
     private static func status(_ writer: InstanceStatus?) -> String {

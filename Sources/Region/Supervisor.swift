@@ -37,6 +37,8 @@ package final class Supervisor: Sendable {
     let clusterNews = DispatchSemaphore(value: 0)
     /// Instances that a fault keeps frozen.
     let frozen = Mutex<Set<String>>([])
+    /// Instances that endpoints lead nobody new to: they are about to be removed.
+    let retired = Mutex<Set<String>>([])
     private let executable: String
     private let environment: [String: String]
     let logger: Logger

@@ -27,6 +27,8 @@ package struct UpOptions: Sendable {
     package var apiPort: Int?
     /// Where the control plane keeps what was asked for: nil is the remembered place, or `sqlite`.
     package var state: String?
+    /// For an etcd with TLS; nil ones are as they were.
+    package var stateFiles = ControlConfiguration.StoreFiles()
     /// Nil: the clusters there are already, or else PostgreSQL.
     package var engine: EngineChoice?
     /// Of the first cluster, and of the MariaDB cluster.

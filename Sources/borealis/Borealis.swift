@@ -19,7 +19,7 @@ struct Borealis: ParsableCommand {
         version: version,
         subcommands: [
             Up.self, Down.self, Status.self, Instance.self, Failover.self, Fault.self, Volume.self, ProxyRole.self,
-            Env.self, AccessKey.self, Version.self, StorageRole.self, ControlRole.self, EndpointRole.self,
+            Env.self, AccessKey.self, Topic.self, Version.self, StorageRole.self, ControlRole.self, EndpointRole.self,
         ])
 }
 

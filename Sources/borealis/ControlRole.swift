@@ -52,6 +52,7 @@ struct ControlRole: ParsableCommand {
                 let service = try await ControlService(
                     store: store, plane: LocalDataPlane(socket: configuration.regionSocket), offers: offers,
                     keyFile: try AccessKeyFile(path: configuration.accessKeys), authority: authority,
+                    topics: try TopicFile(path: configuration.topics),
                     logs: LogDirectory(instances: configuration.instances), host: configuration.host,
                     port: configuration.port, crash: CrashPoint(environment: ProcessInfo.processInfo.environment),
                     logger: log)
@@ -81,7 +82,9 @@ struct ControlRole: ParsableCommand {
             return try SQLiteStateStore(path: configuration.store)
         }
         let name = "\(ProcessInfo.processInfo.hostName):\(configuration.lock)"
-        let store = try await EtcdStateStore.lead(address, name: name, logger: logger)
+        let files = configuration.storeFiles
+        let security = EtcdSecurity(authority: files?.authority, certificate: files?.certificate, key: files?.key)
+        let store = try await EtcdStateStore.lead(address, security, name: name, logger: logger)
         leadership.begin(store)
         Task {
             await store.keepLeading()

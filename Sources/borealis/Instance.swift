@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import ArgumentParser
+internal import ControlPlane
+internal import Engines
 internal import Foundation
 internal import Glibc
 internal import Region
@@ -76,12 +78,22 @@ extension Instance {
         @Option(help: ArgumentHelp("Promotion tier: 0 becomes the writer first, 15 last.", valueName: "number"))
         var tier = 1
         @Option(
+            name: .customLong("class"),
+            help: ArgumentHelp(
+                "DB instance class, such as db.r6g.large: memory settings, and who is promoted first within a tier. Default: the cluster's own settings.",
+                valueName: "name"))
+        var instanceClass: String?
+        @Option(
             name: .customLong("set"),
             help: ArgumentHelp("A setting of its engine. Repeatable. Remembered.", valueName: "name=value"))
         var settings: [String] = []
 
         func validate() throws {
             guard (0...15).contains(tier) else { throw ValidationError("--tier \(tier) is not between 0 and 15") }
+            if let instanceClass, InstanceClass.named(instanceClass) == nil {
+                throw ValidationError(
+                    "there is no class \(instanceClass): `aws rds describe-orderable-db-instance-options` lists them")
+            }
         }
 
         func run() throws {
@@ -93,11 +105,16 @@ extension Instance {
             var order = ClusterOrder(.ensureInstance, cluster: cluster.id, instance: name)
             order.zone = az
             order.tier = tier
-            order.settings = try Dictionary(
+            let named = try Dictionary(
                 settings.map { text in
                     let (name, value) = try cluster.parseSetting(text)
                     return (name, value)
                 }, uniquingKeysWith: { $1 })
+            let ofClass = instanceClass.flatMap(InstanceClass.named)
+            order.instanceClass = instanceClass
+            order.memoryBytes = ofClass?.memoryBytes
+            order.settings = (EngineKind(rawValue: cluster.engine).flatMap { ofClass?.settings(for: $0) } ?? [:])
+                .merging(named) { $1 }
             if cluster.engine == "mariadb", cluster.instances?.count == 1, !target.json {
                 Terminal.note("the writer restarts for a second or two if its binlog is off: readers need it")
             }

@@ -60,6 +60,8 @@ struct LocalDataPlane: DataPlane {
         observed.promotionTier = instance.tier ?? 1
         observed.lagMilliseconds = instance.lagMs
         observed.phase = instance.state ?? ""
+        observed.enginePID = instance.pid
+        observed.instanceClass = instance.class
         return observed
     }
 
@@ -85,8 +87,11 @@ struct LocalDataPlane: DataPlane {
         order.zone = wish.zone
         order.tier = wish.promotionTier
         order.memoryBytes = wish.memoryBytes
+        order.instanceClass = wish.instanceClass
         try await perform(order)
     }
+
+    func retireInstance(_ id: String) async throws { try await perform(ClusterOrder(.retireInstance, instance: id)) }
 
     func removeInstance(_ id: String) async throws { try await perform(ClusterOrder(.removeInstance, instance: id)) }
 

@@ -66,9 +66,17 @@ struct Up: ParsableCommand {
     var apiPort: Int?
     @Option(
         help: ArgumentHelp(
-            "Where the AWS API keeps what was asked for, when the region is made: sqlite, or etcd://host:port[,host:port...][/name]. Default: sqlite.",
+            "Where the AWS API keeps what was asked for, when the region is made: sqlite, or etcd://host:port[,host:port...][/name], with https:// for an etcd that has TLS. Default: sqlite.",
             valueName: "place"))
     var state: String?
+    @Option(
+        help: ArgumentHelp(
+            "Certificates that etcd's is checked against, PEM. Remembered. Default: the system's.", valueName: "file"))
+    var stateCa: String?
+    @Option(
+        help: ArgumentHelp("The certificate to show to etcd, PEM. Remembered. Default: none.", valueName: "file"))
+    var stateCert: String?
+    @Option(help: ArgumentHelp("That certificate's key, PEM. Remembered.", valueName: "file")) var stateKey: String?
     @Option(
         help: ArgumentHelp(
             "Directory of PostgreSQL 15's programs. Default: $BOREALIS_PG_BIN, Debian's, pg_config's.", valueName: "dir"
@@ -105,7 +113,10 @@ struct Up: ParsableCommand {
             throw ValidationError("--journal-bytes is not between 16M and 1T")
         }
         if let state, state != "sqlite", EtcdAddress(state) == nil {
-            throw ValidationError("--state \(state) is neither sqlite nor etcd://host:port")
+            throw ValidationError("--state \(state) is neither sqlite nor etcd://host:port nor https://host:port")
+        }
+        guard (stateCert == nil) == (stateKey == nil) else {
+            throw ValidationError("--state-cert and --state-key go together")
         }
         guard Logger.Level(rawValue: logLevel) != nil else {
             throw ValidationError("--log-level \(logLevel) does not exist")
@@ -193,6 +204,8 @@ struct Up: ParsableCommand {
             ("--group-bytes", groupBytes.map { "\($0.bytes)" }), ("--cache-bytes", cacheBytes.map { "\($0.bytes)" }),
             ("--journal-bytes", journalBytes.map { "\($0.bytes)" }), ("--pg-bin", pgBin.map(DataDirectory.resolve)),
             ("--engine-user", engineUser), ("--readers", readers.map(String.init)), ("--state", state),
+            ("--state-ca", stateCa.map(DataDirectory.resolve)), ("--state-cert", stateCert.map(DataDirectory.resolve)),
+            ("--state-key", stateKey.map(DataDirectory.resolve)),
         ]
         for (name, value) in values { if let value { arguments += [name, value] } }
         for setting in settings { arguments += ["--set", setting] }
@@ -207,6 +220,9 @@ struct Up: ParsableCommand {
         options.api = api
         options.apiPort = apiPort
         options.state = state
+        options.stateFiles = ControlConfiguration.StoreFiles(
+            authority: stateCa.map(DataDirectory.resolve), certificate: stateCert.map(DataDirectory.resolve),
+            key: stateKey.map(DataDirectory.resolve))
         options.port = port
         options.mariaPort = mariaPort
         options.mariaBinaries = mariaBin.map(DataDirectory.resolve)

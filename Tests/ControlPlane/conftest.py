@@ -47,14 +47,14 @@ class API:
     def wait(self, kind, **names):
         self.rds.get_waiter(kind).wait(WaiterConfig=FAST, **names)
 
-    def create(self, engine="aurora-postgresql", cluster=None, wait=True, **more):
+    def create(self, engine="aurora-postgresql", cluster=None, wait=True, zone=None, **more):
         """A cluster and its writer; gives the cluster's name. The writer's is the same with -1."""
         cluster = cluster or self.name()
         self.rds.create_db_cluster(
             DBClusterIdentifier=cluster, Engine=engine, MasterUsername="app", MasterUserPassword=PASSWORD, **more)
         self.rds.create_db_instance(
             DBInstanceIdentifier=f"{cluster}-1", DBClusterIdentifier=cluster, Engine=engine,
-            DBInstanceClass="db.r6g.large")
+            DBInstanceClass="db.r6g.large", **({"AvailabilityZone": zone} if zone else {}))
         if wait:
             self.wait("db_instance_available", DBInstanceIdentifier=f"{cluster}-1")
             self.wait("db_cluster_available", DBClusterIdentifier=cluster)
@@ -115,31 +115,37 @@ def api():
         yield api
 
 
-@pytest.fixture(scope="session")
-def etcd():
-    """The address of an etcd of the tests' own: Debian's, or the one that scripts/setup has unpacked."""
+@contextlib.contextmanager
+def etcd_server(scheme="http", arguments=(), context=None):
+    """An etcd of the tests' own: Debian's, or the one that scripts/setup has unpacked. Gives host:port of its clients."""
     unpacked = ROOT / "out/etcd/usr/bin/etcd"
     program = str(unpacked) if unpacked.exists() else shutil.which("etcd")
     assert program, "there is no etcd: run scripts/setup"
     directory = pathlib.Path(tempfile.mkdtemp(prefix="bt-etcd-", dir=os.environ.get("BOREALIS_TEST_DIR", "/tmp")))
-    client, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
+    client, peer = f"{scheme}://127.0.0.1:{free_port()}", f"http://127.0.0.1:{free_port()}"
     line = [
         program, "--name", "t", "--data-dir", str(directory / "data"), "--listen-client-urls", client,
         "--advertise-client-urls", client, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
-        "--initial-cluster", f"t={peer}", "--log-level", "warn"]
+        "--initial-cluster", f"t={peer}", "--log-level", "warn", *arguments]
     with open(directory / "log", "wb") as log:
         process = subprocess.Popen(line, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     try:
         def healthy():
             assert process.poll() is None, (directory / "log").read_text()[-2000:]
             with contextlib.suppress(OSError):
-                return urllib.request.urlopen(f"{client}/health", timeout=5).status == 200
+                return urllib.request.urlopen(f"{client}/health", timeout=5, context=context).status == 200
         until("etcd is healthy", healthy, 60)
-        yield "etcd://" + client.removeprefix("http://")
+        yield client.removeprefix(f"{scheme}://")
     finally:
         process.terminate()
         process.wait(30)
         shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def etcd():
+    with etcd_server() as address:
+        yield f"etcd://{address}"
 
 
 @pytest.fixture(scope="session")

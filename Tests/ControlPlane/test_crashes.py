@@ -91,6 +91,61 @@ def test_a_crash_while_failing_over(kept, shop):
     assert len(started) == 1, started
 
 
+def test_a_crash_while_stopping(kept, shop):
+    kept.crash_at("instance-stopped")
+    kept.rds.stop_db_cluster(DBClusterIdentifier=shop)
+    kept.wait_crashed("instance-stopped")
+    until("it has stopped", lambda: kept.cluster(shop)["Status"] == "stopped", 90)
+    kept.crash_at("instance-wanted")
+    kept.rds.start_db_cluster(DBClusterIdentifier=shop)
+    kept.wait_crashed("instance-wanted")
+    kept.wait("db_cluster_available", DBClusterIdentifier=shop)
+    assert ask(kept, shop, "SELECT n FROM kept") == 7
+    messages = kept.messages(shop, "db-cluster")
+    assert [messages.count(f"DB cluster {done}.") for done in ("stopped", "started")] == [1, 1]
+
+
+def test_a_crash_while_a_parameter_changes(kept, shop):
+    rds, group = kept.rds, kept.name("pg")
+    rds.create_db_cluster_parameter_group(
+        DBClusterParameterGroupName=group, DBParameterGroupFamily="aurora-postgresql15", Description="d")
+    rds.modify_db_cluster(DBClusterIdentifier=shop, DBClusterParameterGroupName=group)
+    kept.wait("db_cluster_available", DBClusterIdentifier=shop)
+    for member in [m["DBInstanceIdentifier"] for m in kept.cluster(shop)["DBClusterMembers"]]:
+        rds.reboot_db_instance(DBInstanceIdentifier=member)
+        kept.wait("db_instance_available", DBInstanceIdentifier=member)
+    kept.crash_at("instance-configured")
+    rds.modify_db_cluster_parameter_group(DBClusterParameterGroupName=group, Parameters=[
+        {"ParameterName": "work_mem", "ParameterValue": "16384", "ApplyMethod": "immediate"}])
+    kept.wait_crashed("instance-configured")
+
+    def states():
+        return {m["DBClusterParameterGroupStatus"] for m in kept.cluster(shop)["DBClusterMembers"]}
+    until("the change is there", lambda: ask(kept, shop, "SHOW work_mem") == "16MB", 30)
+    until("it is said to be there", lambda: states() == {"in-sync"}, 30)
+
+
+def test_a_crash_while_a_proxy_changes(kept, shop):
+    rds, name = kept.rds, kept.name("px")
+    kept.crash_at("proxy-known")
+    rds.create_db_proxy(
+        DBProxyName=name, EngineFamily="POSTGRESQL", RoleArn="arn:aws:iam::123456789012:role/any",
+        VpcSubnetIds=["subnet-1", "subnet-2"])
+    rds.register_db_proxy_targets(DBProxyName=name, DBClusterIdentifiers=[shop])
+    kept.wait_crashed("proxy-known")
+    until("it is available", lambda: rds.describe_db_proxies(DBProxyName=name)["DBProxies"][0]["Status"] == "available", 60)
+    kept.crash_at("proxy-removed")
+    rds.delete_db_proxy(DBProxyName=name)
+    kept.wait_crashed("proxy-removed")
+
+    def gone():
+        try:
+            return not rds.describe_db_proxies(DBProxyName=name)["DBProxies"]
+        except rds.exceptions.DBProxyNotFoundFault:
+            return True
+    until("it is gone", gone, 60)
+
+
 def test_killed_while_idle(kept, shop):
     before = kept.cluster(shop)
     old = kept.region.process("control")

@@ -2,6 +2,7 @@
 """Readers, failover and deletion of instances, through the API and through the endpoints."""
 
 import contextlib
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -212,3 +213,20 @@ def test_readers_that_cannot_be(api, trio, changes, expected):
         "DBInstanceIdentifier": "x", "DBClusterIdentifier": trio, "Engine": "aurora-postgresql",
         "DBInstanceClass": "db.r6g.large", **changes}
     refused(api.rds.create_db_instance, expected, **arguments)
+
+
+def test_a_reader_finishes_its_statements_before_it_goes(api, trio):
+    """Endpoints lead nobody new to it at once; what runs on it may go on."""
+    add(api, trio, 4)
+    api.wait("db_instance_available", DBInstanceIdentifier=f"{trio}-4")
+    host, reader = address(api, f"{trio}-4"), api.cluster(trio)["ReaderEndpoint"]
+    with contextlib.closing(connect(host)) as connection, ThreadPoolExecutor() as pool:
+        slow = pool.submit(lambda: connection.execute("SELECT 7 FROM pg_sleep(6)").fetchone()[0])
+        until("it runs", lambda: ask(
+            host, "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE '%pg_sleep(6)' AND state = 'active'"), 10)
+        api.rds.delete_db_instance(DBInstanceIdentifier=f"{trio}-4")
+        until("nobody new is led there", lambda: host not in {
+            ask(reader, "SELECT host(inet_server_addr())") for _ in range(6)}, 5)
+        assert api.instance(f"{trio}-4")["DBInstanceStatus"] == "deleting"
+        assert slow.result(30) == 7
+    api.wait("db_instance_deleted", DBInstanceIdentifier=f"{trio}-4")

@@ -108,8 +108,7 @@ def test_tags_of_default_groups(api):
 def test_event_subscriptions(api):
     rds, name = api.rds, api.name("sub")
     topic = "arn:aws:sns:us-east-1:123456789012:t"
-    refused(
-        rds.create_event_subscription, "SNSTopicArnNotFound", SubscriptionName=name, SnsTopicArn="nowhere")
+    refused(rds.create_event_subscription, "SNSInvalidTopic", SubscriptionName=name, SnsTopicArn="nowhere")
     refused(
         rds.create_event_subscription, "SubscriptionCategoryNotFound", SubscriptionName=name, SnsTopicArn=topic,
         SourceType="db-cluster", EventCategories=["weather"])
