@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import processes
-from progress import BrokenRun
+from progress import BrokenRun, say
 from workloads import Load, Workload
 
 KINDS = {"tpcb": "tpcb-like", "select": "select-only"}
@@ -139,13 +139,20 @@ class Pgbench(Workload):
             return int(connection.value("SELECT pg_database_size(current_database())"))
 
     def fill(self, server, size):
-        """Adds a table of rows that do not compress until the database has so many bytes."""
+        """Adds a table until the database has so many bytes. Its rows are too short for PostgreSQL to compress, but the six
+        copies do, so that a volume of many gigabytes fits on a small disk."""
         with server.connector()() as connection:
             connection.rows("CREATE TABLE IF NOT EXISTS bench_filler (n bigint, t text)")
-            while self.size(server) < size:
-                connection.rows(
-                    "INSERT INTO bench_filler SELECT n, (SELECT string_agg(md5(random()::text || n), '') FROM generate_series(1, 30)) "
-                    "FROM generate_series(1, 50000) AS n")
+            before = told = self.size(server)
+            began = time.monotonic()
+            while (now := self.size(server)) < size:
+                if now - told >= 1e9:
+                    rate = (now - before) / (time.monotonic() - began)
+                    say(f"{server.name}: {now / 1e9:.1f} of {size / 1e9:.1f} GB, {rate / 1e6:.0f} MB a second")
+                    # The WAL of what was loaded need not lie around on a small disk either.
+                    connection.rows("CHECKPOINT")
+                    told = now
+                connection.rows("INSERT INTO bench_filler SELECT n, repeat(md5(random()::text), 30) FROM generate_series(1, 100000) AS n")
             connection.rows("CHECKPOINT")
 
     def load(self, system, kind, clients, seconds):

@@ -107,16 +107,31 @@ static int hold_present(int fd, struct bx_fd *file, off_t offset, size_t length)
     return present;
 }
 
+// A shared mapping of a read-only description can never be made writable: the kernel refuses that mprotect.
+static void *map_shared(void *at, size_t length, int protection, int flags, int fd, off_t offset) {
+    char link[40];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    int held = bx_real.open(link, O_RDONLY | O_CLOEXEC, 0);
+    if (held < 0) return MAP_FAILED;
+    void *map = bx_real.mmap64(at, length, protection, flags, held, offset);
+    int error = errno;
+    bx_real.close(held);
+    errno = error;
+    return map;
+}
+
 void *mmap64(void *at, size_t length, int protection, int flags, int fd, off64_t offset) {
     struct bx_fd *file = flags & MAP_ANONYMOUS ? NULL : bx_file_at(fd);
     if (BX_LIKELY(!file)) return bx_real.mmap64(at, length, protection, flags, fd, offset);
     int sharing = flags & MAP_TYPE;
-    if ((sharing == MAP_SHARED || sharing == MAP_SHARED_VALIDATE) && (protection & PROT_WRITE)) {
+    bool shared = sharing == MAP_SHARED || sharing == MAP_SHARED_VALIDATE;
+    if (shared && (protection & PROT_WRITE)) {
         bx_complain("a writable shared mapping of a volume file (descriptor %d) is refused: its writes could not be seen", fd);
         errno = EACCES;
         return MAP_FAILED;
     }
     if (bx_guarded(file) && hold_present(fd, file, offset, length) != 0) return MAP_FAILED;
+    if (shared) return map_shared(at, length, protection, flags, fd, offset);
     return bx_real.mmap64(at, length, protection, flags, fd, offset);
 }
 void *mmap(void *at, size_t length, int protection, int flags, int fd, off_t offset) {

@@ -255,6 +255,10 @@ int main(int count, char **arguments) {
     MUST(map != MAP_FAILED && memcmp(map + 10, " 43\n", 1) != 2);
     map[0] = 'x';
     munmap(map, 4096);
+    map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+    MUST(map != MAP_FAILED);
+    FAILS(mprotect(map, 4096, PROT_READ | PROT_WRITE) < 0, EACCES); // the way around the refusal above
+    munmap(map, 4096);
     close(fd);
     static char large[3 << 20];
     for (size_t i = 0; i < sizeof large; i++) large[i] = mapped_at(i);

@@ -57,6 +57,39 @@ test_symbols() {
     [ $? = 71 ]
 }
 
+# Every name that an engine imports from libc, libaio or liburing is intercepted, or on the list with a reason.
+test_imports() {
+    sed -nE 's/^    //p' "$here/../passed.def" | tr ' ' '\n' | sort -u >"$work/passed"
+    comm -12 "$out/symbols.txt" "$work/passed" | grep . && echo "intercepted and passed at once" && return 1
+    sort -u "$out/symbols.txt" "$work/passed" >"$work/known"
+    local engine unknown found=0
+    for engine in "$pg_bin/postgres" "$pg_bin/initdb" "$(PATH=$PATH:/usr/sbin command -v mariadbd)"; do
+        [ -x "$engine" ] || continue
+        found=$((found + 1))
+        unknown=$(nm -D --undefined-only "$engine" | grep -E '@(GLIBC|LIBAIO|LIBURING)_' | awk '{print $2}' |
+            sed 's/@.*//' | sort -u | comm -23 - "$work/known" | xargs)
+        [ -z "$unknown" ] || { echo "$engine: neither intercepted nor on the list: $unknown" && return 1; }
+        raw_calls_are_known "$engine" || return 1
+    done
+    [ "$found" -gt 0 ] || echo "no engine is installed"
+    # The check can fail.
+    [ "$(echo mmap_and_run | comm -23 - "$work/known")" = mmap_and_run ]
+}
+
+# syscall(2) names no file: only gettid, futex and io_getevents are asked for, by their numbers on x86-64.
+raw_calls_are_known() { # program
+    [ "$(uname -m)" = x86_64 ] && nm -D --undefined-only "$1" | grep -q ' syscall@' || return 0
+    local numbers
+    numbers=$(objdump -d --no-show-raw-insn -j .text "$1" | grep -B14 'call.*<syscall@plt>' |
+        sed -nE 's/.*mov +\$(0x[0-9a-f]+),%edi/\1/p' | sort -u | xargs)
+    for number in $numbers; do
+        case $number in
+        0xba | 0xca | 0xd0) ;;
+        *) echo "$1: system call $number" && return 1 ;;
+        esac
+    done
+}
+
 test_calls() {
     for options in "" "--log-bytes 1048576" "--local-mode" "--latency 300"; do
         fresh nobody calls
@@ -147,7 +180,7 @@ test_mariadb_killed() {
 
 tests="$*"
 if [ -z "$tests" ]; then
-    tests="unit symbols calls mapped"
+    tests="unit symbols imports calls mapped"
     if [ "$(id -u)" = 0 ] && [ -x "$pg_bin/postgres" ]; then
         tests="$tests postgres postgres_holes postgres_evict postgres_reader postgres_killed postgres_failed"
     else

@@ -28,47 +28,89 @@ package struct LayerStatistics: Hashable, Sendable {
     package var retiredLSN = LSN.zero
 }
 
+/// How far a scrub has come: everything before that chunk of that layer.
+package struct ScrubPosition: Hashable, Sendable {
+    package var layer: UInt32
+    package var chunk: UInt32
+
+    package init(layer: UInt32 = 0, chunk: UInt32 = 0) {
+        self.layer = layer
+        self.chunk = chunk
+    }
+}
+
+/// What a part of a scrub has found.
+package struct ScrubReport: Sendable {
+    package var damaged: [DamagedLayer] = []
+    package var bytes: UInt64 = 0
+    /// Where to go on; nil at the end.
+    package var next: ScrubPosition?
+}
+
 extension LayerStore {
-    /// Reads every layer from the disk (not from a cache, as far as the kernel goes along) and authenticates every chunk.
-    ///
-    /// Slow, and meant to be: a background thread at low priority. Layers found damaged are quarantined if it is the layer
-    /// as a whole; a damaged chunk fails by itself whenever it is needed.
-    package func scrub() throws -> [DamagedLayer] {
-        var damaged: [DamagedLayer] = []
-        for live in current.all {
-            let number = live.layer.number
-            let path = directory.file(LayerFormat.name(number))
-            if let what = live.file.damage {
-                damaged.append(DamagedLayer(layer: live.layer, chunks: [], what: what))
-                continue
-            }
-            live.file.forgetPages()
-            do {
-                let rows = try LayerFile.readIndex(path, live.layer, identity, sealer)
-                guard rows == live.file.rows else {
-                    throw LayerStoreError.damaged(layer: number, chunk: nil, what: "index changed")
-                }
-            } catch {
-                // A compaction may have removed it meanwhile.
-                guard current.all.contains(where: { $0.layer.number == number }) else { continue }
-                live.file.quarantine("\(error)")
-                damaged.append(DamagedLayer(layer: live.layer, chunks: [], what: "\(error)"))
-                continue
-            }
-            var chunks: [UInt32] = []
-            var what = ""
-            for index in live.file.rows.indices {
-                do { _ = try live.file.chunk(index, identity, sealer) } catch {
-                    chunks.append(UInt32(index))
-                    what = "\(error)"
+    /// Reads every layer from the disk and authenticates every chunk.
+    package func scrub() throws -> [DamagedLayer] { try scrub(from: ScrubPosition(), bytesMax: .max).damaged }
+
+    /// Reads so many bytes from the disk (not from a cache, as far as the kernel goes along) and authenticates them, in order of
+    /// the layers' numbers. A layer that is damaged as a whole is quarantined; a damaged chunk fails by itself whenever it is
+    /// needed.
+    package func scrub(from start: ScrubPosition, bytesMax: UInt64) throws -> ScrubReport {
+        var report = ScrubReport()
+        let layers = current.all.filter { $0.layer.number >= start.layer }.sorted { $0.layer.number < $1.layer.number }
+        for live in layers {
+            let first = live.layer.number == start.layer ? start.chunk : 0
+            if first == 0 {
+                live.file.forgetPages()
+                if let what = wholeDamage(live) {
+                    report.damaged.append(DamagedLayer(layer: live.layer, chunks: [], what: what))
+                    continue
                 }
             }
-            if !chunks.isEmpty {
-                cache.forget(store: cacheNumber, layer: number)
-                damaged.append(DamagedLayer(layer: live.layer, chunks: chunks, what: what))
+            if let next = scrub(live, from: first, bytesMax, &report) {
+                report.next = ScrubPosition(layer: live.layer.number, chunk: next)
+                return report
             }
         }
-        return damaged
+        return report
+    }
+
+    /// What is wrong with a layer's header or index, which makes all of it unreadable.
+    private func wholeDamage(_ live: LiveLayer) -> String? {
+        if let what = live.file.damage { return what }
+        let path = directory.file(LayerFormat.name(live.layer.number))
+        do {
+            guard try LayerFile.readIndex(path, live.layer, identity, sealer) == live.file.rows else {
+                throw LayerStoreError.damaged(layer: live.layer.number, chunk: nil, what: "index changed")
+            }
+            return nil
+        } catch {
+            // A compaction may have removed it meanwhile.
+            guard current.all.contains(where: { $0.layer.number == live.layer.number }) else { return nil }
+            live.file.quarantine("\(error)")
+            return "\(error)"
+        }
+    }
+
+    /// - Returns: the chunk to go on with once enough was read; nil at the end of the layer
+    private func scrub(_ live: LiveLayer, from first: UInt32, _ bytesMax: UInt64, _ report: inout ScrubReport)
+        -> UInt32?
+    {
+        var damage = DamagedLayer(layer: live.layer, chunks: [], what: "")
+        defer {
+            if !damage.chunks.isEmpty {
+                cache.forget(store: cacheNumber, layer: live.layer.number)
+                report.damaged.append(damage)
+            }
+        }
+        for index in live.file.rows.indices.dropFirst(Int(first)) {
+            if report.bytes >= bytesMax { return UInt32(index) }
+            report.bytes += UInt64(live.file.rows[index].length)
+            do { _ = try live.file.chunk(index, identity, sealer) } catch {
+                damage.chunks.append(UInt32(index))
+                damage.what = "\(error)"
+            }
+        }
+        return nil
     }
 
     /// Everything that needs the layer throws `damaged` from now on, until the segment is imported from a peer or opened

@@ -61,6 +61,13 @@ struct VolumeInspector {
             segments.filter { $0.segment.group == group.value }.map { ($0.node, LSN($0.segment.scl)) }
         }
 
+        /// The nodes that are to have a copy of the group, as its newest membership says.
+        func wanted(_ group: GroupID) -> [NodeID] {
+            let copies = segments.filter { $0.segment.group == group.value }.map(\.segment)
+            let newest = copies.max { $0.membership < $1.membership }
+            return Set(newest?.sets.flatMap { $0 } ?? []).sorted()
+        }
+
         /// Up to where a segment of the group has to be complete to answer for the VDL.
         func complete(_ group: GroupID) -> LSN { members(of: group).map(\.scl).max() ?? .zero }
     }

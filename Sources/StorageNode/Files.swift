@@ -45,6 +45,35 @@ func readFile(_ path: String) throws(StorageFailure) -> ByteBuffer {
     return buffer
 }
 
+/// The first `count` bytes (or all, if there are fewer) as they are on the device; nil if the file is gone by the end.
+func readFresh(_ path: String, count: Int) throws(StorageFailure) -> ByteBuffer? {
+    let fd = open(path, O_RDONLY | O_CLOEXEC)
+    guard fd >= 0 else {
+        if errno == ENOENT { return nil }
+        throw StorageFailure("open", path: path, errno: errno)
+    }
+    defer { close(fd) }
+    _ = posix_fadvise(fd, 0, off_t(count), POSIX_FADV_DONTNEED)
+    var buffer = ByteBuffer()
+    buffer.reserveCapacity(count)
+    var failure: Int32 = 0
+    while buffer.readableBytes < count {
+        let wanted = min(1 << 20, count - buffer.readableBytes)
+        let got = buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: wanted) { space in
+            let got = read(fd, space.baseAddress!, wanted)
+            if got < 0 { failure = errno }
+            return max(0, got)
+        }
+        if got == 0, failure == EINTR {
+            failure = 0
+            continue
+        }
+        if got == 0 { break }
+    }
+    guard failure == 0 else { throw StorageFailure("read", path: path, errno: failure) }
+    return access(path, F_OK) == 0 ? buffer : nil
+}
+
 func syncDirectory(_ path: String) -> Int32 {
     let fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard fd >= 0 else { return errno }

@@ -218,6 +218,40 @@ package final class Journal {
         }
     }
 
+    // MARK: Auditing
+
+    /// A file and how far it has been appended to. What lies there stays as it is until the file is recycled.
+    package struct Extent: Sendable {
+        fileprivate var path: String
+        fileprivate var sequence: UInt64
+        fileprivate var bytes: Int
+    }
+
+    /// All that has been appended and not recycled, oldest first.
+    package var extents: [Extent] {
+        let full = older.map { (sequence: $0.sequence, bytes: fileBytes) }
+        let all = current == nil ? full : full + [(sequence, offset)]
+        return all.map {
+            Extent(path: "\(directory)/\(Self.name($0.sequence))", sequence: $0.sequence, bytes: $0.bytes)
+        }
+    }
+
+    /// Reads a file from the disk and hands every sound batch to `body`; none if the file has been recycled meanwhile, for
+    /// then all that was in it is in layers. Needs no lock.
+    package static func audit(_ extent: Extent, _ body: (SegmentID, BatchHeader) -> Void) throws(StorageFailure) {
+        guard let content = try readFresh(extent.path, count: extent.bytes) else { return }
+        var at = headerBytes
+        while at + JournalEntry.frontBytes <= content.writerIndex {
+            switch JournalEntry.parse(content, at: at, sequence: extent.sequence) {
+            case .entry(let entry, _, let next):
+                if case .batch(let header, _) = entry.record { body(entry.segment, header) }
+                at = next
+            case .damaged(_, _, _, let next): at = next
+            case .nothing: at = JournalEntry.nextMagic(in: content, from: at + JournalEntry.alignment)
+            }
+        }
+    }
+
     private static func name(_ sequence: UInt64) -> String {
         let digits = String(sequence, radix: 16)
         return "journal-" + String(repeating: "0", count: 16 - digits.count) + digits

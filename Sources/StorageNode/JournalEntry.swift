@@ -37,7 +37,7 @@ package struct SegmentID: Hashable, Comparable, Sendable, CustomStringConvertibl
 /// | 24 | 8 | volume |
 /// | 32 | 4 | group |
 /// | 36 | 2 | node |
-/// | 38 | 1 | kind: 1 batch, 2 epoch, 3 truncation, 4 membership, 5 floor |
+/// | 38 | 1 | kind: 1 batch, 2 epoch, 4 tenure, 5 floor |
 /// | 39 | 1 | number of the append (mod 256): entries of one append share a flush, so an entry of a later one shows that it was done |
 /// | 40 | | body by kind |
 ///

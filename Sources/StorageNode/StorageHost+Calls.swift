@@ -40,6 +40,7 @@ extension StorageHost {
         case .pin(let volume, let node, let holder, let at, let seconds):
             try pin(volume, node, holder: holder, at: at, seconds: seconds)
             return ByteBuffer()
+        case .audit, .scrub: return try answerAboutDamage(call)
         case .layers, .layerContent, .timeline:
             return try answerAboutLayers(call)
         }
@@ -75,7 +76,8 @@ extension StorageHost {
         guard count <= 1024 else { throw CallFailure("at most 1024 blocks a call") }
         let (layers, tail) = try view(id, at: at, complete: complete)
         do {
-            return try layers.blocks(file: file, range: first..<(first + UInt64(count)), at: at, tail: tail)
+            return try layers.blocks(
+                file: file, range: first..<(first + UInt64(count)), at: at, tail: tail)
         } catch let error as LayerStoreError {
             noteTrouble(id, error)
             throw error

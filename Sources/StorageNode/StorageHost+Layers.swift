@@ -12,6 +12,8 @@ internal import VolumeModel
 
 /// The background: the log becomes layers, layers are merged, the journal is recycled.
 extension StorageHost {
+    /// The background scrub looks after so many bytes whether it has to end.
+    private static let scrubBytes: UInt64 = 64 << 20
     /// A tail that nobody adds to becomes a layer when the journal has grown to this many files.
     private static let journalFilesSoft = 8
 
@@ -202,6 +204,17 @@ extension StorageHost {
                 scrub(id)
                 rest(milliseconds: pause)
             }
+            scrubJournal(ids)
+        }
+    }
+
+    private func scrubJournal(_ ids: [SegmentID]) {
+        for (volume, segments) in Dictionary(grouping: ids, by: \.volume) {
+            for node in Set(segments.map(\.node)) where !isStopping.load(ordering: .acquiring) {
+                do { _ = try audit(volume, node) } catch {
+                    logger.error("scrub the journal", metadata: ["node": "\(node)", "error": "\(error)"])
+                }
+            }
         }
     }
 
@@ -214,20 +227,25 @@ extension StorageHost {
         }
     }
 
-    /// - Returns: how many layers are damaged
-    @discardableResult
-    package func scrub(_ id: SegmentID) -> Int {
-        guard let segment = settledSegment(id) else { return 0 }
-        do {
-            let damage = try segment.layers.scrub()
-            if let first = damage.first {
-                noteDamage(id, .damaged(layer: first.layer.number, chunk: first.chunks.first, what: first.what))
+    private func scrub(_ id: SegmentID) {
+        var position: ScrubPosition? = ScrubPosition()
+        while let at = position, !isStopping.load(ordering: .acquiring) {
+            do { position = try scrub(id, from: at, bytesMax: Self.scrubBytes)?.next } catch {
+                logger.error("scrub", metadata: ["segment": "\(id)", "error": "\(error)"])
+                return noteTrouble(id, error)
             }
-            return damage.count
-        } catch {
-            logger.error("scrub", metadata: ["segment": "\(id)", "error": "\(error)"])
-            noteTrouble(id, error)
-            return 0
         }
+    }
+
+    /// Authenticates some of a segment's layers, and has the segment copied from a peer if any is damaged.
+    ///
+    /// - Returns: nil if the segment is not there to be read
+    func scrub(_ id: SegmentID, from position: ScrubPosition, bytesMax: UInt64) throws -> ScrubReport? {
+        guard !state.withLock({ $0.isOut(id.node) }), let segment = settledSegment(id) else { return nil }
+        let report = try segment.layers.scrub(from: position, bytesMax: bytesMax)
+        if let first = report.damaged.first {
+            noteDamage(id, .damaged(layer: first.layer.number, chunk: first.chunks.first, what: first.what))
+        }
+        return report
     }
 }

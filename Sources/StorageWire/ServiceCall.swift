@@ -28,6 +28,12 @@ package enum ServiceCall: Hashable, Sendable {
     case timeline(volume: VolumeID, node: NodeID)
     /// A mount's lease on an LSN that it reads at; 0 seconds give it up. Answered with nothing.
     case pin(volume: VolumeID, node: NodeID, holder: UInt64, at: LSN, seconds: UInt32)
+    /// Reads what the node's journal has to have of a volume because no layer has it yet: answered with a u32 number of parts
+    /// that are there and sound, and a u32 number of those that are not.
+    case audit(volume: VolumeID, node: NodeID)
+    /// Authenticates some of a segment's layers as they are on disk, from a chunk of a layer on: answered with a u64 number of
+    /// bytes, a u32 number of damaged layers, a u8 (1: there is more), and the u32 layer and u32 chunk to go on with.
+    case scrub(volume: VolumeID, group: GroupID, node: NodeID, layer: UInt32, chunk: UInt32)
 
     private var code: UInt8 {
         switch self {
@@ -40,6 +46,8 @@ package enum ServiceCall: Hashable, Sendable {
         case .layerContent: 7
         case .timeline: 8
         case .pin: 9
+        case .audit: 10
+        case .scrub: 11
         }
     }
 
@@ -62,8 +70,10 @@ package enum ServiceCall: Hashable, Sendable {
             buffer.writeMultipleIntegers(volume.value, group.value, node.value, atLeast.value, endianness: .little)
         case .layerContent(let copy, let layer, let offset, let count):
             buffer.writeMultipleIntegers(copy, layer, offset, count, endianness: .little)
-        case .timeline(let volume, let node):
+        case .timeline(let volume, let node), .audit(let volume, let node):
             buffer.writeMultipleIntegers(volume.value, node.value, endianness: .little)
+        case .scrub(let volume, let group, let node, let layer, let chunk):
+            buffer.writeMultipleIntegers(volume.value, group.value, node.value, layer, chunk, endianness: .little)
         case .pin(let volume, let node, let holder, let at, let seconds):
             buffer.writeMultipleIntegers(volume.value, node.value, holder, at.value, seconds, endianness: .little)
         }
@@ -116,10 +126,12 @@ package enum ServiceCall: Hashable, Sendable {
                     endianness: .little, as: (UInt64, UInt32, UInt64, UInt32).self)
             else { return nil }
             self = .layerContent(copy: copy, layer: layer, offset: offset, count: count)
-        case 8:
+        case 8, 10:
             guard let (volume, node) = buffer.readMultipleIntegers(endianness: .little, as: (UInt64, UInt16).self)
             else { return nil }
-            self = .timeline(volume: VolumeID(volume), node: NodeID(node))
+            let v = VolumeID(volume)
+            let n = NodeID(node)
+            self = code == 8 ? .timeline(volume: v, node: n) : .audit(volume: v, node: n)
         case 9:
             guard
                 let (volume, node, holder, at, seconds) = buffer.readMultipleIntegers(
@@ -127,6 +139,13 @@ package enum ServiceCall: Hashable, Sendable {
             else { return nil }
             self = .pin(
                 volume: VolumeID(volume), node: NodeID(node), holder: holder, at: LSN(at), seconds: seconds)
+        case 11:
+            guard
+                let (volume, group, node, layer, chunk) = buffer.readMultipleIntegers(
+                    endianness: .little, as: (UInt64, UInt32, UInt16, UInt32, UInt32).self)
+            else { return nil }
+            self = .scrub(
+                volume: VolumeID(volume), group: GroupID(group), node: NodeID(node), layer: layer, chunk: chunk)
         default: return nil
         }
     }

@@ -70,6 +70,36 @@ package final class VolumeReader: Sendable {
         return digests
     }
 
+    /// Has a node authenticate all that it has of a group in layers, as it is on its disk.
+    ///
+    /// - Parameter progress: told the bytes read so far; false ends it
+    /// - Returns: how many layers are damaged; they are being replaced by a peer's
+    package func scrub(group: GroupID, node: NodeID, progress: (UInt64) -> Bool) throws -> Int {
+        var bytes: UInt64 = 0
+        var at: (layer: UInt32, chunk: UInt32) = (0, 0)
+        while true {
+            var body = try transport.call(
+                .scrub(volume: volume, group: group, node: node, layer: at.layer, chunk: at.chunk), node: node)
+            guard
+                let (read, damaged, hasMore, layer, chunk) = body.readMultipleIntegers(
+                    endianness: .little, as: (UInt64, UInt32, UInt8, UInt32, UInt32).self)
+            else { throw DriverError("\(node) answered a scrub with too few bytes") }
+            bytes += read
+            // The node copies the segment anew now; there is no point in reading on.
+            if damaged > 0 || hasMore == 0 || !progress(bytes) { return Int(damaged) }
+            at = (layer, chunk)
+        }
+    }
+
+    /// Parts of the log that a node's journal holds because no layer does: those that are sound, and those that are not.
+    package func audit(node: NodeID) throws -> (sound: Int, missing: Int) {
+        var body = try transport.call(.audit(volume: volume, node: node), node: node)
+        guard let (sound, missing) = body.readMultipleIntegers(endianness: .little, as: (UInt32, UInt32).self) else {
+            throw DriverError("\(node) answered an audit with too few bytes")
+        }
+        return (Int(sound), Int(missing))
+    }
+
     /// Records that a node has not put into layers yet, from an LSN on; at most as many as one answer holds.
     package func log(group: GroupID, node: NodeID, after lsn: LSN) throws -> (records: [Record], end: LSN) {
         var body = try transport.call(

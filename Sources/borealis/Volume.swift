@@ -33,7 +33,12 @@ struct VolumeTarget: ParsableArguments {
 
 extension Volume {
     struct Dump: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Print the log's records, one a line.")
+        static let configuration = CommandConfiguration(
+            abstract: "Print the log's records, one a line.",
+            discussion: """
+                The newest part of the log, that is: what the nodes have merged into layers is kept by block and no longer \
+                by record.
+                """)
         @OptionGroup var target: VolumeTarget
         @Option(help: ArgumentHelp("Start after this LSN, such as 0/16B3740.", valueName: "lsn")) var from: LSNArgument?
         @Option(help: ArgumentHelp("End at this LSN.", valueName: "lsn")) var to: LSNArgument?
@@ -56,7 +61,11 @@ extension Volume {
 
     struct Verify: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Read every block from every copy, check it, and check that the copies agree.")
+            abstract: "Read every block from every copy, check it, and check that the copies agree.",
+            discussion: """
+                Reads from the nodes' disks, layers and journals, not from their memory. Ends with an error if a copy is damaged \
+                (it is repaired from a peer), differs from another, or could not be read. The volume stays in use meanwhile.
+                """)
         @OptionGroup var target: VolumeTarget
         func run() throws { try target.perform(VolumeOrder(.verify, cluster: target.cluster)) }
     }
