@@ -59,14 +59,16 @@ package struct InstanceWish: Sendable {
     package var isRunning: Bool
     /// An engine of an older one is restarted.
     package var generation: Int
-    package var settings: [String: String]
+    /// Nil: as they are.
+    package var settings: [String: String]?
     /// The letter of its availability zone, `a` to `c`; nil: the data plane chooses when it is made. Fixed from then on.
     package var zone: String?
     /// 0 is promoted first, 15 last.
     package var promotionTier = 1
     /// Of its class: the larger one is promoted among those of a tier. 0 is not known.
     package var memoryBytes = 0
-    package var instanceClass = ""
+    /// Nil: as it is.
+    package var instanceClass: String?
 }
 
 /// A cluster's first instance is its writer, all later ones are readers, until a failover changes that.

@@ -148,7 +148,7 @@ package actor Reconciler {
         }
         instance.status = found.instance(id)?.isAvailable == true ? .available : .creating
         instance.applied = InstanceRecord.Applied(
-            settings: [:], clusterGroup: cluster.parameterGroup, instanceGroup: instance.parameterGroup)
+            settings: [:], clusterGroup: cluster.parameterGroup, instanceGroup: instance.parameterGroup, generation: 0)
         return instance
     }
 
@@ -280,10 +280,9 @@ package actor Reconciler {
     ) -> InstanceWish {
         InstanceWish(
             id: instance.planeID, cluster: cluster.planeID, isRunning: isRunning, generation: instance.generation,
-            settings: settings ?? InstanceSettings(instance, cluster, keeper.state).wanted,
-            zone: account.letter(ofZone: instance.zone), promotionTier: instance.promotionTier,
+            settings: settings, zone: account.letter(ofZone: instance.zone), promotionTier: instance.promotionTier,
             memoryBytes: InstanceClass.named(instance.instanceClass)?.memoryBytes ?? 0,
-            instanceClass: instance.instanceClass)
+            instanceClass: instance.generation > 0 ? instance.instanceClass : nil)
     }
 
     /// A writer hands over to a reader first, if one stays; a cluster's last instance is its writer.
@@ -336,8 +335,11 @@ package actor Reconciler {
     }
 
     private func bringUp(_ instance: InstanceRecord, _ cluster: ClusterRecord, _ found: ObservedCluster?) async throws {
-        let wish = wish(instance, cluster, isRunning: true)
-        try await plane.ensureInstance(wish)
+        // Without a start that was asked for, as after a failover, the engine keeps what it was given before. One that was
+        // found running keeps it until somebody asks for something.
+        let isAsked = instance.applied?.generation != instance.generation && instance.generation > 0
+        let settings = isAsked ? InstanceSettings(instance, cluster, keeper.state).wanted : nil
+        try await plane.ensureInstance(wish(instance, cluster, isRunning: true, settings: settings))
         crash.pass("instance-wanted")
         guard let running = found?.instance(instance.planeID), running.generation == instance.generation,
             running.isAvailable
@@ -359,8 +361,11 @@ package actor Reconciler {
             default: .classChanged
             }
         try await settle(instance, .available, event) {
-            $0.applied = InstanceRecord.Applied(
-                settings: wish.settings, clusterGroup: cluster.parameterGroup, instanceGroup: instance.parameterGroup)
+            if let settings {
+                $0.applied = InstanceRecord.Applied(
+                    settings: settings, clusterGroup: cluster.parameterGroup, instanceGroup: instance.parameterGroup,
+                    generation: instance.generation)
+            }
             $0.enginePID = running.enginePID
         }
     }
@@ -399,8 +404,7 @@ package actor Reconciler {
         guard let running = found?.instance(instance.planeID), let session = session(cluster, running) else { return }
         try await learnCatalog(cluster, session)
         if running.promotionTier != instance.promotionTier, instance.generation > 0 {
-            try await plane.ensureInstance(
-                wish(instance, cluster, isRunning: true, settings: instance.applied?.settings))
+            try await plane.ensureInstance(wish(instance, cluster, isRunning: true))
         }
         let settings = InstanceSettings(instance, cluster, keeper.state)
         guard !settings.changesNow.isEmpty, let applied = instance.applied else { return }

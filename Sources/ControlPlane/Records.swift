@@ -98,6 +98,8 @@ package struct InstanceRecord: StateRecord {
         package var settings: [String: String]
         package var clusterGroup: String
         package var instanceGroup: String
+        /// Of the start that brought them.
+        package var generation: Int?
     }
 
     package var id: String

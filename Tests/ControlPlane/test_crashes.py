@@ -91,7 +91,14 @@ def test_a_crash_while_failing_over(kept, shop):
     assert len(started) == 1, started
 
 
+def wait_available(kept, cluster):
+    for member in kept.cluster(cluster)["DBClusterMembers"]:
+        kept.wait("db_instance_available", DBInstanceIdentifier=member["DBInstanceIdentifier"])
+    kept.wait("db_cluster_available", DBClusterIdentifier=cluster)
+
+
 def test_a_crash_while_stopping(kept, shop):
+    wait_available(kept, shop)
     kept.crash_at("instance-stopped")
     kept.rds.stop_db_cluster(DBClusterIdentifier=shop)
     kept.wait_crashed("instance-stopped")
@@ -99,7 +106,7 @@ def test_a_crash_while_stopping(kept, shop):
     kept.crash_at("instance-wanted")
     kept.rds.start_db_cluster(DBClusterIdentifier=shop)
     kept.wait_crashed("instance-wanted")
-    kept.wait("db_cluster_available", DBClusterIdentifier=shop)
+    wait_available(kept, shop)
     assert ask(kept, shop, "SELECT n FROM kept") == 7
     messages = kept.messages(shop, "db-cluster")
     assert [messages.count(f"DB cluster {done}.") for done in ("stopped", "started")] == [1, 1]

@@ -230,3 +230,27 @@ def test_a_reader_finishes_its_statements_before_it_goes(api, trio):
         assert api.instance(f"{trio}-4")["DBInstanceStatus"] == "deleting"
         assert slow.result(30) == 7
     api.wait("db_instance_deleted", DBInstanceIdentifier=f"{trio}-4")
+
+
+def test_failover_prefers_another_zone(api):
+    """Two readers alike, and the one with the lower name is in the writer's zone."""
+    name = api.create(DatabaseName="shop", zone="us-east-1b")
+    for number, zone in [(2, "us-east-1b"), (3, "us-east-1c")]:
+        add(api, name, number, AvailabilityZone=zone)
+    for number in (2, 3):
+        api.wait("db_instance_available", DBInstanceIdentifier=f"{name}-{number}")
+    api.rds.failover_db_cluster(DBClusterIdentifier=name)
+    until("the other zone has the writer", lambda: writer(api, name) == f"{name}-3", 60, context=api.region.describe)
+    wait_settled(api, name)
+    assert f"Started cross AZ failover to DB instance: {name}-3" in api.messages(name, "db-cluster")
+    # Within a zone it is another event.
+    api.rds.delete_db_instance(DBInstanceIdentifier=f"{name}-3")
+    api.wait("db_instance_deleted", DBInstanceIdentifier=f"{name}-3")
+    wait_settled(api, name)
+    old = writer(api, name)
+    new = next(f"{name}-{n}" for n in (1, 2) if f"{name}-{n}" != old)
+    api.rds.failover_db_cluster(DBClusterIdentifier=name)
+    until("the other one is the writer", lambda: writer(api, name) == new, 60, context=api.region.describe)
+    wait_settled(api, name)
+    assert f"Started same AZ failover to DB instance: {new}" in api.messages(name, "db-cluster")
+    api.delete(name)
