@@ -16,9 +16,13 @@ extension RegionSetup {
             superuser: superuser,
             password: try keyring.wrap(Secret.key(password), context: Secret.context(cluster: id)), isManaged: true)
         try metadata.insert(cluster, volume: volume)
-        try saveFirstGroup(volume.id)
-        try ensureStandardEndpoints(of: cluster)
         return cluster
+    }
+
+    /// What a cluster has besides its record. Repeatable.
+    func completeManagedCluster(_ cluster: ClusterRecord) throws {
+        if try metadata.groups(of: cluster.volume).isEmpty { try saveFirstGroup(cluster.volume) }
+        try ensureStandardEndpoints(of: cluster)
     }
 
     /// An address of 127.66.0.0/16 that no cluster has and nobody listens on.

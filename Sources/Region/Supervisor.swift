@@ -211,7 +211,9 @@ package final class Supervisor: Sendable {
                 let waiting = try setup.clusters().filter { $0.state == .creating }
                 for cluster in waiting
                 where instances().contains(where: { $0.cluster == cluster.id && $0.part == .writer && $0.created }) {
+                    CrashPoint.pass("volume-filled")
                     try setup.metadata.setState(.available, cluster: cluster.id)
+                    CrashPoint.pass("cluster-filled")
                     try setup.saveRoles()
                     for reader in try setup.metadata.instances()
                     where reader.cluster == cluster.id && reader.id != cluster.writer && reader.isRunning {
