@@ -168,6 +168,7 @@ package final class Supervisor: Sendable {
         Thread.detachNewThread { [self] in watchClusters() }
         Thread.detachNewThread { [self] in noteCreation() }
         Thread.detachNewThread { [self] in watchNodes() }
+        Thread.detachNewThread { [self] in watchVolumes() }
     }
 
     /// Stops the instances, then the storage processes, then the socket.
@@ -254,7 +255,7 @@ package final class Supervisor: Sendable {
             } else {
                 reply.host = try ordering.withLock { _ in try perform(order) }
             }
-        case .adopt, .release, .watch, .mark, .settle: throw Self.unclear
+        case .adopt, .release, .watch, .mark, .settle, .removeVolume: throw Self.unclear
         case .endpoints:
             if let report = request.endpoints { endpointReport.withLock { $0 = report } }
             reply.topology = try topology()
