@@ -8,6 +8,7 @@ package struct ControlService: Sendable {
     private let reconciler: Reconciler
     private let delivery: EventDelivery
     private let endpoint: APIEndpoint
+    private let plane: any DataPlane
     private let host: String
     private let port: Int
     private let logger: Logger
@@ -32,6 +33,7 @@ package struct ControlService: Sendable {
             keeper: keeper, offers: offers, account: account, secrets: secrets, logs: logs, authority: authority,
             topics: topics)
         endpoint = APIEndpoint([rds, STSService(account: account, keys: keyFile)], keys: keyFile, logger: logger)
+        self.plane = plane
         self.host = host
         self.port = port
         self.logger = logger
@@ -39,7 +41,7 @@ package struct ControlService: Sendable {
 
     /// Runs until the task is cancelled or the address cannot be listened on.
     package func run(onListening: @escaping @Sendable () -> Void) async throws {
-        let http = HTTPEndpoint(endpoint: endpoint, host: host, port: port, logger: logger)
+        let http = HTTPEndpoint(endpoint: endpoint, plane: plane, host: host, port: port, logger: logger)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await reconciler.run() }
             group.addTask { await delivery.run() }

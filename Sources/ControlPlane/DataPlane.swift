@@ -8,6 +8,8 @@ package import Engines
 /// be handed over; what has become of it is seen by `observe`.
 package protocol DataPlane: Sendable {
     func observe() async throws -> [ObservedCluster]
+    /// In Prometheus' text format.
+    func metrics() async throws -> String
     /// Makes a cluster's volume known. Gives the address at which its writer is reached, now and after any failover.
     func ensureCluster(_ wish: ClusterWish) async throws -> String
     /// Forgets a cluster that has no instance any more.

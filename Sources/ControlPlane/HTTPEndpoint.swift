@@ -10,21 +10,37 @@ internal import ServiceLifecycle
 /// The HTTP side of the API: turns requests into messages and back, and decides nothing.
 struct HTTPEndpoint: Sendable {
     let endpoint: APIEndpoint
+    let plane: any DataPlane
     let host: String
     let port: Int
     let logger: Logger
 
     /// Serves until the task is cancelled.
     func run(onListening: @escaping @Sendable () -> Void) async throws {
-        let endpoint = endpoint
+        let (endpoint, plane) = (endpoint, plane)
         let responder = CallbackResponder<BasicRequestContext> { request, _ in
-            try await Self.respond(to: request, endpoint)
+            // Monitoring signs nothing, and what it reads is no secret. No operation of AWS's has this path.
+            if request.method == .get, request.head.path == "/metrics" { return await Self.metrics(of: plane) }
+            return try await Self.respond(to: request, endpoint)
         }
         let application = Application(
             responder: responder,
             configuration: ApplicationConfiguration(address: .hostname(host, port: port), serverName: "borealis"),
             onServerRunning: { _ in onListening() }, logger: logger)
         try await application.run()
+    }
+
+    private static func metrics(of plane: any DataPlane) async -> Response {
+        do {
+            let text = try await plane.metrics()
+            return Response(
+                status: .ok, headers: [.contentType: "text/plain; version=0.0.4"],
+                body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
+        } catch {
+            return Response(
+                status: .serviceUnavailable, headers: [.contentType: "text/plain"],
+                body: ResponseBody(byteBuffer: ByteBuffer(string: "\(error)\n")))
+        }
     }
 
     private static func respond(to request: Request, _ endpoint: APIEndpoint) async throws -> Response {

@@ -36,6 +36,9 @@ package struct ReadPins: Sendable {
         leases[Holder(volume: volume, number: number)] = nil
     }
 
+    /// Releases all that is held of a volume.
+    package mutating func release(_ volume: VolumeID) { leases = leases.filter { $0.key.volume != volume } }
+
     /// What is held of a volume, ascending.
     package mutating func points(of volume: VolumeID, now: Int64) -> [LSN] {
         forget(before: now)

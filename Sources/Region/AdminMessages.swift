@@ -39,6 +39,8 @@ package struct AdminRequest: Codable, Sendable {
         /// A process: says how its instances are, as `process` of one reply after the other: when something changes, and
         /// twice a second. Ends with the connection.
         case watch
+        /// A process: let go of everything that its storage nodes have of a volume (`removedVolume`).
+        case removeVolume
         /// A process: tells its readers of a cluster (`mark`) what the writer said.
         case mark
         /// A process: have a writer's engine write out what it can, so that it shuts down quickly (`instance`).
@@ -55,6 +57,7 @@ package struct AdminRequest: Codable, Sendable {
     package var mark: ClusterMark?
     package var release: Release?
     package var endpoints: EndpointReport?
+    package var removedVolume: String?
 
     package init(
         _ command: Command, fault: FaultOrder? = nil, volume: VolumeOrder? = nil, node: NodeOrder? = nil

@@ -58,19 +58,8 @@ extension RegionSetup {
         }
     }
 
-    /// An address of 127.68.0.0/16 for an endpoint: it is the endpoint's for life.
-    ///
-    /// As with instances, the search starts where the region's directory and the endpoint's name say, so that regions of one
-    /// machine hardly ever choose the same one while only one of them runs.
     func chooseEndpointHost(_ id: String, port: Int) throws -> String {
         let taken = Set(try metadata.endpoints().map(\.host))
-        let start = "\(directory.path)\n\(id)".utf8.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 }
-        for step in 0..<UInt32(65_000) {
-            let number = (start &+ step) % 65_536
-            guard number % 256 != 0, number % 256 != 255 else { continue }
-            let host = "127.68.\(number / 256).\(number % 256)"
-            if !taken.contains(host) && Ports.isFree(port, host: host) { return host }
-        }
-        throw RegionError("port \(port) is in use on every loopback address", remedy: "choose another port")
+        return try LoopbackNetwork.endpoints.choose(for: id, region: directory.path, port: port, except: taken)
     }
 }

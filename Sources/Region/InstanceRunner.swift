@@ -28,7 +28,8 @@ package final class InstanceRunner: Sendable {
     /// How long an engine may take to shut down before it is told to quit, and then before it is killed.
     private static let stopMilliseconds = 60_000
     private static let quitMilliseconds = 5_000
-    private static let settleMilliseconds = 10_000
+    /// Of the time that a planned failover takes; what is not written out by then its successor recovers.
+    private static let settleMilliseconds = 1_000
 
     struct State {
         var phase = InstanceStatus.Phase.starting
@@ -118,6 +119,11 @@ package final class InstanceRunner: Sendable {
         case .cleanly(let milliseconds):
             patience = min(patience, milliseconds)
             process?.signal(engine.stopSignal)
+            if milliseconds < Self.stopMilliseconds {
+                // Somebody waits for its place: what it has not written out is recovered from the log.
+                guard ended.wait(timeout: .now() + .milliseconds(patience)) != .success else { return }
+                return stop(.atOnce)
+            }
         case .atOnce:
             patience = 10_000
             process?.signal(SIGKILL)

@@ -104,6 +104,14 @@ package final class MetadataStore: Sendable {
         migrator.registerMigration("classes") { db in
             try db.execute(sql: "ALTER TABLE instance ADD COLUMN class TEXT NOT NULL DEFAULT ''")
         }
+        migrator.registerMigration("removed volumes") { db in
+            // So far, a volume stayed known when its cluster was forgotten.
+            try db.execute(
+                sql: """
+                    ALTER TABLE volume ADD COLUMN isRemoved INTEGER NOT NULL DEFAULT 0;
+                    UPDATE volume SET isRemoved = 1 WHERE id NOT IN (SELECT volume FROM cluster);
+                    """)
+        }
         return migrator
     }
 
@@ -148,8 +156,25 @@ package final class MetadataStore: Sendable {
         }
     }
 
-    package func insert(_ volume: VolumeRecord) throws {
-        try database.write { try Self.insert(volume, $0) }
+    /// Volumes that no cluster has any more; storage nodes may still hold them.
+    package func removedVolumes() throws -> [VolumeID] {
+        try database.read { db in
+            try String.fetchAll(db, sql: "SELECT id FROM volume WHERE isRemoved ORDER BY id").map(Self.volume)
+        }
+    }
+
+    /// Forgets a removed volume, with its key. No storage node holds anything of it.
+    package func erase(_ volume: VolumeID) throws {
+        try database.write { db in
+            try db.execute(sql: "DELETE FROM protectionGroup WHERE volume = ?", arguments: ["\(volume)"])
+            try db.execute(sql: "DELETE FROM volume WHERE id = ? AND isRemoved", arguments: ["\(volume)"])
+        }
+    }
+
+    private static func remove(volumeOf cluster: String, _ db: Database) throws {
+        try db.execute(
+            sql: "UPDATE volume SET isRemoved = 1 WHERE id = (SELECT volume FROM cluster WHERE id = ?)",
+            arguments: [cluster])
     }
 
     private static func insert(_ volume: VolumeRecord, _ db: Database) throws {
@@ -225,12 +250,17 @@ package final class MetadataStore: Sendable {
         }
     }
 
-    /// Points a cluster that was never completely created at a fresh volume. The old one stays known, with its key.
+    /// Points a cluster that was never completely created at a fresh volume. The old one is removed.
     package func replaceVolume(of cluster: String, with volume: VolumeRecord) throws {
         try database.write { db in
+            guard
+                try Bool.fetchOne(
+                    db, sql: "SELECT state = 'creating' FROM cluster WHERE id = ?", arguments: [cluster]) == true
+            else { return }
+            try Self.remove(volumeOf: cluster, db)
             try Self.insert(volume, db)
             try db.execute(
-                sql: "UPDATE cluster SET volume = ? WHERE id = ? AND state = 'creating'",
+                sql: "UPDATE cluster SET volume = ? WHERE id = ?",
                 arguments: ["\(volume.id)", cluster])
         }
     }
@@ -356,9 +386,10 @@ package final class MetadataStore: Sendable {
         }
     }
 
-    /// Forgets a cluster that has no instance. Its volume stays known, because storage nodes still hold it.
+    /// Forgets a cluster that has no instance. Its volume is removed, and stays known as long as storage nodes hold it.
     package func removeCluster(_ id: String) throws {
         try database.write { db in
+            try Self.remove(volumeOf: id, db)
             try db.execute(sql: "DELETE FROM engineSetting WHERE cluster = ?", arguments: [id])
             try db.execute(sql: "DELETE FROM cluster WHERE id = ?", arguments: [id])
         }
@@ -432,13 +463,5 @@ package final class MetadataStore: Sendable {
 
     static func damaged(_ what: String) -> RegionError {
         RegionError("the metadata names \(what), which cannot be", remedy: "restore it from a backup")
-    }
-}
-
-extension VolumeID {
-    /// Reads `vol-` and hexadecimal digits, as `description` writes them.
-    package init?(text: String) {
-        guard text.hasPrefix("vol-"), let value = UInt64(text.dropFirst(4), radix: 16) else { return nil }
-        self.init(value)
     }
 }

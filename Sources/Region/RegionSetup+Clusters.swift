@@ -12,41 +12,28 @@ extension RegionSetup {
     ) throws -> ClusterRecord {
         let volume = try newVolume(groupBytes: options.groupBytes ?? RegionDefaults.groupBytes)
         let cluster = ClusterRecord(
-            id: id, engine: engine, volume: volume.id, state: .creating, host: try chooseHost(port: port), port: port,
+            id: id, engine: engine, volume: volume.id, state: .creating, host: try chooseClusterHost(id, port: port),
+            port: port,
             superuser: superuser,
             password: try keyring.wrap(Secret.key(password), context: Secret.context(cluster: id)), isManaged: true)
         try metadata.insert(cluster, volume: volume)
-        try saveFirstGroup(volume.id)
-        try ensureStandardEndpoints(of: cluster)
         return cluster
     }
 
-    /// An address of 127.66.0.0/16 that no cluster has and nobody listens on.
-    ///
-    /// Every address of 127.0.0.0/8 is this machine, so each cluster can have its engine's usual port.
-    private func chooseHost(port: Int) throws -> String {
-        let taken = Set(try metadata.clusters().map(\.host))
-        for number in 1..<65_000 where number % 256 != 0 && number % 256 != 255 {
-            let host = "127.66.\(number / 256).\(number % 256)"
-            if !taken.contains(host) && Ports.isFree(port, host: host) { return host }
-        }
-        throw RegionError("port \(port) is in use on every loopback address", remedy: "choose another port")
+    /// What a cluster has besides its record. Repeatable.
+    func completeManagedCluster(_ cluster: ClusterRecord) throws {
+        if try metadata.groups(of: cluster.volume).isEmpty { try saveFirstGroup(cluster.volume) }
+        try ensureStandardEndpoints(of: cluster)
     }
 
-    /// An address of 127.67.0.0/16 for an instance: it is the instance's for life.
-    ///
-    /// The search starts where the region's directory and the instance's name say, so that two regions of one machine
-    /// hardly ever choose the same one while only one of them runs.
+    private func chooseClusterHost(_ id: String, port: Int) throws -> String {
+        let taken = Set(try metadata.clusters().map(\.host))
+        return try LoopbackNetwork.clusters.choose(for: id, region: directory.path, port: port, except: taken)
+    }
+
     func chooseInstanceHost(_ id: String, port: Int) throws -> String {
         let taken = Set(try metadata.instances().map(\.host))
-        let start = "\(directory.path)\n\(id)".utf8.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 }
-        for step in 0..<UInt32(65_000) {
-            let number = (start &+ step) % 65_536
-            guard number % 256 != 0, number % 256 != 255 else { continue }
-            let host = "127.67.\(number / 256).\(number % 256)"
-            if !taken.contains(host) && Ports.isFree(port, host: host) { return host }
-        }
-        throw RegionError("port \(port) is in use on every loopback address", remedy: "choose another port")
+        return try LoopbackNetwork.instances.choose(for: id, region: directory.path, port: port, except: taken)
     }
 
     /// The zone with the fewest of a cluster's instances, by letter among equals.

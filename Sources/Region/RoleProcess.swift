@@ -173,6 +173,9 @@ package final class RoleProcess: Sendable {
             for instance in instances where instance.role.cluster == mark.cluster && instance.role.part == .reader {
                 instance.take(mark.mark)
             }
+        case .removeVolume:
+            guard let volume = request.removedVolume else { throw Self.unclear }
+            try removeVolume(volume)
         case .settle:
             guard let id = request.instance, let instance = instances.first(where: { $0.role.id == id }) else {
                 throw Self.unclear
@@ -313,6 +316,14 @@ package final class RoleProcess: Sendable {
         if let host, host.nodes.contains(node) { try host.addNode(new, directory: order.directory) }
         peers.add(new, beside: node)
         for instance in instances where instance.role.localAt == nil { instance.driver?.replace(node, by: new) }
+    }
+
+    /// Frees a volume's space on the nodes here. Repeatable.
+    private func removeVolume(_ volume: String) throws {
+        if let instance = instances.first(where: { $0.role.volume == volume }) {
+            throw RegionError("\(instance.role.id) still uses \(volume)", remedy: "wait until it has stopped")
+        }
+        try host?.removeVolume(try RoleConfiguration.volume(volume))
     }
 
     private func perform(_ order: VolumeOrder, emit: (AdminReply) -> Bool) throws -> String? {

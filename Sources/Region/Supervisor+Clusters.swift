@@ -47,10 +47,16 @@ extension Supervisor {
 
     private func ensureCluster(_ order: ClusterOrder) throws -> String {
         let id = try named(order.cluster)
-        if let known = try setup.metadata.clusters().first(where: { $0.id == id }) {
-            try setup.ensureStandardEndpoints(of: known)
-            return known.host
-        }
+        let cluster = try setup.metadata.clusters().first { $0.id == id } ?? makeCluster(id, order)
+        // Also for one that is known: whoever made it may have ended right after.
+        try setup.completeManagedCluster(cluster)
+        CrashPoint.pass("cluster-recorded")
+        try setup.saveRoles()
+        CrashPoint.pass("cluster-prepared")
+        return cluster.host
+    }
+
+    private func makeCluster(_ id: String, _ order: ClusterOrder) throws -> ClusterRecord {
         guard let engine = order.engine, let port = order.port, let superuser = order.superuser,
             let password = order.password
         else { throw RegionError("the order for \(id) is not complete", remedy: "use the same borealis on both sides") }
@@ -59,8 +65,8 @@ extension Supervisor {
         }
         let cluster = try setup.createManagedCluster(
             id, engine, port: port, superuser: superuser, password: password)
-        try setup.saveRoles()
-        return cluster.host
+        CrashPoint.pass("cluster-inserted")
+        return cluster
     }
 
     private func removeCluster(_ id: String) throws {
@@ -70,6 +76,7 @@ extension Supervisor {
         }
         if !cluster.isManaged { try setup.metadata.set(RegionSetup.removedSetting, to: id) }
         try setup.metadata.removeCluster(id)
+        CrashPoint.pass("cluster-forgotten")
         try setup.saveRoles()
     }
 
@@ -101,9 +108,12 @@ extension Supervisor {
         if !isKnown || record != before {
             if !isKnown { try setup.completeNewInstance(&record, zone: order.zone) }
             try setup.metadata.save(record)
+            CrashPoint.pass("instance-recorded")
             try setup.saveRoles()
+            CrashPoint.pass("instance-prepared")
         }
         if record.isRunning { try adopt(record) } else { try release(id) }
+        if record.isRunning { CrashPoint.pass("instance-told") }
         if !isKnown { try tellOthers(of: record) }
     }
 
@@ -128,14 +138,18 @@ extension Supervisor {
         var stopped = record
         stopped.isRunning = false
         try setup.metadata.save(stopped)
+        CrashPoint.pass("instance-stopping")
         try setup.saveRoles()
         try release(id)
+        CrashPoint.pass("instance-released")
         guard !instances().contains(where: { $0.id == id }),
             setup.layout == .compact || !keepers.contains(where: { $0.role == "instance-\(id)" })
         else { return }
         // Its directory is a cache, a configuration and logs: the volume has all the rest.
         try? FileManager.default.removeItem(atPath: directory.instance(id))
+        CrashPoint.pass("instance-emptied")
         try setup.metadata.removeInstance(id)
+        CrashPoint.pass("instance-forgotten")
         retired.withLock { _ = $0.remove(id) }
         try setup.saveRoles()
         try tellOthers(of: record)

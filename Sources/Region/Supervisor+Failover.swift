@@ -13,10 +13,13 @@ internal import Synchronization
 /// volume's next epoch, which is what makes it the only one, whether or not the old one has heard. When it accepts
 /// connections, that is noted, and all others follow it as readers.
 extension Supervisor {
-    /// How long the old writer may take for its clean shutdown, when it is asked for.
-    private static let handoverMilliseconds = 3000
+    /// How long the old writer may take for its clean shutdown, when it is asked for. One that needs longer is killed, and its
+    /// successor recovers.
+    private static let handoverMilliseconds = 1500
+    /// A process that does not answer an order in time is one that the new epoch will end.
+    private static let orderSeconds = 2
 
-    /// Has a reader become the writer. Returns its name at once; the status tells when it is.
+    /// Has a reader become the writer. Returns its name when that is decided; the status tells when it is.
     func failOver(_ order: ClusterOrder) throws -> String {
         let id = try clusterID(order.cluster)
         guard let cluster = try setup.metadata.clusters().first(where: { $0.id == id }), let writer = cluster.writer
@@ -46,32 +49,47 @@ extension Supervisor {
     }
 
     func failOver(_ cluster: ClusterRecord, to target: String, reason: String, isPlanned: Bool) throws {
-        try failing.withLock { _ in
-            guard let from = cluster.writer else { return }
-            let began = ContinuousClock.now
-            if isPlanned { settle(from) }
+        guard let from = cluster.writer else { return }
+        // No other cluster's failover waits for what this one's processes are asked.
+        if isPlanned { settle(from) }
+        let began = ContinuousClock.now
+        let isDecided = try failing.withLock { _ in
             let record = FailoverRecord(
                 number: (cluster.failover?.number ?? 0) + 1, from: from, to: target, reason: reason,
                 isPlanned: isPlanned)
             CrashPoint.pass("before-decision")
-            guard try setup.metadata.decide(record, cluster: cluster.id) else { return }
+            guard try setup.metadata.decide(record, cluster: cluster.id) else { return false }
             memory.withLock { memory in
-                memory.decided[cluster.id] = isPlanned ? .now : began
+                memory.decided[cluster.id] = began
                 memory.wasAvailable.remove(from)
             }
             logger.warning(
                 "failover",
                 metadata: ["cluster": "\(cluster.id)", "from": "\(from)", "to": "\(target)", "reason": "\(reason)"])
             CrashPoint.pass("decided")
-            try setup.writeRoles()
+            // What was decided is carried out in any case; the settings are for processes that start again.
+            do { try setup.writeRoles() } catch {
+                logger.error("cannot write the settings after a failover", metadata: ["error": "\(error)"])
+            }
             CrashPoint.pass("roles-written")
+            return true
+        }
+        guard isDecided else { return }
+        Thread.detachNewThread { [self] in
             stopOld(from, isPlanned: isPlanned)
             CrashPoint.pass("old-stopped")
-            guard let new = try setup.metadata.instances().first(where: { $0.id == target }) else { return }
-            try adopt(new, keyKnown: true)
+            tellNew(target)
             CrashPoint.pass("new-told")
+            try? setup.saveCopies()
         }
-        Thread.detachNewThread { [setup] in try? setup.saveCopies() }
+    }
+
+    /// What it is to be follows from the metadata, whatever has been decided meanwhile.
+    func tellNew(_ id: String) {
+        do {
+            guard let new = try setup.metadata.instances().first(where: { $0.id == id }) else { return }
+            try adopt(new, keyKnown: true)
+        } catch { logger.error("cannot tell the new writer", metadata: ["instance": "\(id)", "error": "\(error)"]) }
     }
 
     /// Has the old writer's engine write out what its shutdown would have to, while it still serves.
@@ -79,7 +97,8 @@ extension Supervisor {
         var request = AdminRequest(.settle)
         request.instance = id
         do {
-            _ = try AdminClient(path: directory.socket(process(of: id))).send(request, timeoutSeconds: 15)
+            _ = try AdminClient(path: directory.socket(process(of: id))).send(
+                request, timeoutSeconds: Self.orderSeconds)
         } catch { logger.info("the writer does not settle", metadata: ["error": "\(error)"]) }
     }
 
@@ -92,8 +111,8 @@ extension Supervisor {
         request.release = Release(milliseconds: isPlanned ? Self.handoverMilliseconds : 0)
         let (client, sent) = (AdminClient(path: directory.socket(process(of: id))), request)
         guard isPlanned else { return Thread.detachNewThread { _ = try? client.send(sent, timeoutSeconds: 5) } }
-        _ = try? client.send(sent, timeoutSeconds: 5)
-        let end = ContinuousClock.now + .milliseconds(2 * Self.handoverMilliseconds)
+        let end = ContinuousClock.now + .milliseconds(Self.handoverMilliseconds + 500)
+        _ = try? client.send(sent, timeoutSeconds: Self.orderSeconds)
         while heard(of: id) != nil && ContinuousClock.now < end { usleep(5_000) }
     }
 
@@ -165,14 +184,5 @@ extension Supervisor {
             let records = try? setup.metadata.instances().filter({ $0.cluster == cluster.id })
         else { return false }
         return FailoverPolicy(members: records.map(member), writer: writer).candidate != nil
-    }
-}
-
-/// Ends the supervisor at a step whose name is in the environment: what has to work is going on after that.
-enum CrashPoint {
-    private static let step = ProcessInfo.processInfo.environment["BOREALIS_SUPERVISOR_CRASH"]
-
-    static func pass(_ name: String) {
-        if name == step { kill(getpid(), SIGKILL) }
     }
 }

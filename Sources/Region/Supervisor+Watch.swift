@@ -24,6 +24,8 @@ extension Supervisor {
         var wasAvailable: Set<String> = []
         /// When the newest failover of a cluster was decided, if this process did it.
         var decided: [String: ContinuousClock.Instant] = [:]
+        /// When the new writer of a failover that goes on was told last, by cluster.
+        var told: [String: ContinuousClock.Instant] = [:]
         /// When readers of a cluster were told the newest mark.
         var marked: [String: ContinuousClock.Instant] = [:]
     }
@@ -95,6 +97,8 @@ extension Supervisor {
     private static let lookMilliseconds = 250
     /// How often readers are told how far the volume and the stream belong together.
     private static let markInterval: Duration = .seconds(10)
+    /// A new writer that does not come up is told again this often.
+    private static let reminderInterval: Duration = .seconds(5)
 
     func watchClusters() {
         while !isEnding {
@@ -112,7 +116,10 @@ extension Supervisor {
 
     private func look(at cluster: ClusterRecord, _ records: [InstanceRecord]) throws {
         guard let writer = cluster.writer, cluster.state == .available else { return }
-        if let failover = cluster.failover, !failover.isComplete { try complete(failover, of: cluster, records) }
+        if let failover = cluster.failover, !failover.isComplete {
+            try complete(failover, of: cluster, records)
+            remind(failover, of: cluster)
+        }
         guard records.count > 1 else { return }
         let policy = FailoverPolicy(members: records.map(member), writer: writer)
         if let reason = policy.loss, let target = policy.candidate {
@@ -121,6 +128,20 @@ extension Supervisor {
         guard let (status, _) = heard(of: writer) else { return }
         if status.watch.lost != nil { try goOn(cluster, writer, records) }
         if let mark = status.watch.mark { tell(mark, to: cluster.id, records) }
+    }
+
+    /// An order may have been lost with the process that was to take it.
+    private func remind(_ failover: FailoverRecord, of cluster: ClusterRecord) {
+        let isDue = memory.withLock { memory in
+            guard let last = memory.told[cluster.id], last.duration(to: .now) < Self.reminderInterval * 2 else {
+                memory.told[cluster.id] = .now
+                return false
+            }
+            guard last.duration(to: .now) >= Self.reminderInterval else { return false }
+            memory.told[cluster.id] = .now
+            return true
+        }
+        if isDue { Thread.detachNewThread { [self] in tellNew(failover.to) } }
     }
 
     /// There is nobody else: the writer may start again in its place, at once.

@@ -168,6 +168,7 @@ package final class Supervisor: Sendable {
         Thread.detachNewThread { [self] in watchClusters() }
         Thread.detachNewThread { [self] in noteCreation() }
         Thread.detachNewThread { [self] in watchNodes() }
+        Thread.detachNewThread { [self] in watchVolumes() }
     }
 
     /// Stops the instances, then the storage processes, then the socket.
@@ -211,7 +212,9 @@ package final class Supervisor: Sendable {
                 let waiting = try setup.clusters().filter { $0.state == .creating }
                 for cluster in waiting
                 where instances().contains(where: { $0.cluster == cluster.id && $0.part == .writer && $0.created }) {
+                    CrashPoint.pass("volume-filled")
                     try setup.metadata.setState(.available, cluster: cluster.id)
+                    CrashPoint.pass("cluster-filled")
                     try setup.saveRoles()
                     for reader in try setup.metadata.instances()
                     where reader.cluster == cluster.id && reader.id != cluster.writer && reader.isRunning {
@@ -252,7 +255,7 @@ package final class Supervisor: Sendable {
             } else {
                 reply.host = try ordering.withLock { _ in try perform(order) }
             }
-        case .adopt, .release, .watch, .mark, .settle: throw Self.unclear
+        case .adopt, .release, .watch, .mark, .settle, .removeVolume: throw Self.unclear
         case .endpoints:
             if let report = request.endpoints { endpointReport.withLock { $0 = report } }
             reply.topology = try topology()

@@ -77,7 +77,7 @@ extension StorageHost {
             return try beginCopy(SegmentID(volume: volume, group: group, node: node), atLeast: atLeast)
         case .layerContent(let copy, let layer, let offset, let count):
             guard let export = state.withLock({ $0.exports[copy] }) else { throw CallFailure("copy \(copy) has ended") }
-            return try export.read(layer: layer, offset: offset, count: Int(min(count, 8 << 20)))
+            return try export.content.read(layer: layer, offset: offset, count: Int(min(count, 8 << 20)))
         case .timeline(let volume, let node):
             let id = SegmentID(volume: volume, group: .namespace, node: node)
             let complete = state.withLock { $0.segments[id]?.machine.complete } ?? .zero
@@ -101,7 +101,7 @@ extension StorageHost {
                 guard export.description.layeredLSN == segment.machine.floor.lsn, segment.machine.floor.lsn >= atLeast
                 else { return nil }
                 state.lastConnection += 1
-                state.exports[state.lastConnection] = export
+                state.exports[state.lastConnection] = (id, export)
                 while state.exports.count > Self.copiesMax, let oldest = state.exports.keys.min() {
                     state.exports[oldest] = nil
                 }

@@ -46,6 +46,7 @@ extension StorageHost {
             return true
         }
         guard wasOut else { return }
+        sweep([node])
         defer {
             state.withLock { state in
                 for id in state.segments.keys.sorted() where id.node == node { catchUpWithLayers(id, in: &state) }

@@ -162,7 +162,7 @@ extension StorageHost {
         }
     }
 
-    private func recycleJournal() {
+    func recycleJournal() {
         let (floors, down) = state.withLock { state in
             (state.segments.mapValues(\.machine.floor.lsn), state.down.union(state.starting).union(state.failed.keys))
         }

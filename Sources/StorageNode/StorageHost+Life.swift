@@ -12,6 +12,7 @@ internal import VolumeModel
 extension StorageHost {
     /// Replays the journal, opens the port, starts the background work.
     package func start() throws {
+        sweep(nodes)
         let report = try device.withLock { device throws(StorageFailure) in
             let report = try device.journal.replay { entry in replay(entry) }
             note(lost: report.lost)
@@ -53,7 +54,9 @@ extension StorageHost {
     /// One journal entry at start-up, or when a stopped node comes back.
     func replay(_ entry: JournalEntry) {
         state.withLock { state in
-            guard state.nodes.contains(entry.segment.node), !state.isOut(entry.segment.node) else { return }
+            guard state.nodes.contains(entry.segment.node), !state.isOut(entry.segment.node),
+                !state.removed.contains(entry.segment.volume)
+            else { return }
             if state.segments[entry.segment] == nil {
                 do {
                     state.segments[entry.segment] = try makeSegment(entry.segment, in: &state)

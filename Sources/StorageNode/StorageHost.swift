@@ -53,9 +53,11 @@ package final class StorageHost: Sendable {
         var damaged: [NodeID: Int] = [:]
         var repaired: [NodeID: Int] = [:]
         /// Segments that peers are copying.
-        var exports: [UInt64: SegmentExport] = [:]
+        var exports: [UInt64: (id: SegmentID, content: SegmentExport)] = [:]
         /// Where mounts read.
         var pins = ReadPins()
+        /// Volumes that are gone for good.
+        var removed: Set<VolumeID> = []
         var scratch: [SegmentAction] = []
         var random = SystemRandomNumberGenerator()
 
@@ -81,6 +83,8 @@ package final class StorageHost: Sendable {
     /// Monotonic nanoseconds.
     let created = bx_monotonic_ns()
     let device: Mutex<Device>
+    /// Held while the list of removed volumes is written.
+    let removing = Mutex<Void>(())
     let cache: ChunkCache
     let layering = EventCount()
     let layered = EventCount()
@@ -109,6 +113,7 @@ package final class StorageHost: Sendable {
         state.withLock { state in
             state.nodes = configuration.nodes.sorted()
             state.directories = configuration.nodeDirectories
+            state.removed = Self.removedVolumes(in: removedVolumesFile)
         }
     }
 
@@ -204,7 +209,7 @@ package final class StorageHost: Sendable {
     ) {
         guard state.nodes.contains(id.node), state.hears(id.node) else { return }
         if state.segments[id] == nil {
-            if create, case .install = message {
+            if create, case .install = message, !state.removed.contains(id.volume) {
                 do {
                     state.segments[id] = try makeSegment(id, in: &state)
                 } catch {

@@ -73,3 +73,11 @@ package struct MembershipEpoch: Hashable, Comparable, Sendable, CustomStringConv
     package var next: MembershipEpoch { MembershipEpoch(value + 1) }
     package var description: String { "m\(value)" }
 }
+
+extension VolumeID {
+    /// Reads `vol-` and hexadecimal digits, as `description` writes them.
+    package init?(text: String) {
+        guard text.hasPrefix("vol-"), let value = UInt64(text.dropFirst(4), radix: 16) else { return nil }
+        self.init(value)
+    }
+}

@@ -39,6 +39,13 @@ struct LocalDataPlane: DataPlane {
         }
     }
 
+    func metrics() async throws -> String {
+        guard let report = try await send(AdminRequest(.status)).region else {
+            throw RegionError("the answer has no status", remedy: "restart the region with this borealis")
+        }
+        return report.metrics
+    }
+
     private static func role(of endpoint: StatusReport.Endpoint) -> ObservedCluster.Endpoint.Role {
         switch EndpointTopology.Kind(rawValue: endpoint.kind) {
         case .writer: .writer

@@ -12,12 +12,14 @@ struct Status: ParsableCommand {
 
     @OptionGroup var region: RegionOptions
     @Flag(help: "Print JSON.") var json = false
+    @Flag(help: "Print metrics in Prometheus' text format.") var metrics = false
 
     func run() throws {
         guard let report = try region.client.send(AdminRequest(.status)).region else {
             throw RegionError("the answer has no status", remedy: "restart the region with this borealis")
         }
         if json { return try report.printJSON() }
+        if metrics { return print(report.metrics, terminator: "") }
         show(report)
     }
 

@@ -2,6 +2,8 @@
 """Readers, failover and deletion of instances, through the API and through the endpoints."""
 
 import contextlib
+import re
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -50,6 +52,17 @@ def settled(api, cluster):
 
 def wait_settled(api, cluster):
     until(f"{cluster} is available as a whole", lambda: settled(api, cluster), 120, context=api.region.describe)
+
+
+def test_the_lag_of_readers_is_a_metric(api, trio):
+    def samples():
+        with urllib.request.urlopen(api.environment["AWS_ENDPOINT_URL"] + "/metrics", timeout=10) as answer:
+            assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+            text = answer.read().decode()
+        return {name: int(value) for name, value in re.findall(
+            rf'^AuroraReplicaLag{{DBClusterIdentifier="{trio}",DBInstanceIdentifier="([^"]+)"}} ([0-9]+)$', text, re.MULTILINE)}
+    until("each reader has a sample, and is close", lambda: sorted(samples()) == [f"{trio}-2", f"{trio}-3"]
+          and max(samples().values()) < 3000, 60)
 
 
 def test_readers_have_the_data(api, trio):

@@ -3,11 +3,12 @@
 
 import contextlib
 import threading
-import time
 
 import psycopg
 import pytest
 
+from harness.cluster import instances, wait_all
+from harness.cluster import fail_over as fail_over_under
 from harness.commits import TABLE, Committer
 from harness.region import kill, until
 
@@ -21,19 +22,6 @@ def region(request, make_region):
         connection.execute(TABLE)
     wait_all(region, 2)
     return region
-
-
-def instances(cluster):
-    return ([cluster["writer"]] if cluster["writer"] else []) + cluster["readers"]
-
-
-def wait_all(region, count):
-    """Every instance accepts connections, one of them as the writer."""
-    return region.wait(
-        f"{count} instances are available",
-        lambda s: s["clusters"][0]["status"] == "available" and s["clusters"][0]["writer"]
-        and len(instances(s["clusters"][0])) == count
-        and all(i["state"] == "available" for i in instances(s["clusters"][0])))["clusters"][0]
 
 
 def urls(region):
@@ -68,27 +56,16 @@ def committing(region):
 
 def fail_over(region, capsys, what, act):
     """Commits go on, something happens to the writer, and in the end everything is as it was under another writer."""
-    before = wait_all(region, len(instances(region.cluster())))
     with region.connect() as connection:
-        known = {n for (n,) in connection.execute("SELECT n FROM heard").fetchall()}
+        known = Committer.numbers(connection)
     with committing(region) as committer:
-        moment = time.monotonic()
-        act(before)
-        region.wait(
-            "another instance is the writer",
-            lambda s: s["clusters"][0]["writer"] and s["clusters"][0]["writer"]["id"] != before["writer"]["id"]
-            and s["clusters"][0]["failover"]["isComplete"])
-        total, pause = committer.gap_after(moment)
+        before, total, pause = fail_over_under(region, committer, act)
         committer.stop()
     with capsys.disabled():
         print(f"\n  {region.layout}, {what}: first new commit after {total:.2f} s, without commits for {pause:.2f} s ", end="")
     with region.connect() as connection:
-        rows = [n for (n,) in connection.execute("SELECT n FROM heard").fetchall()]
-        assert len(rows) == len(set(rows)), "a commit is there twice"
-        lost = (known | set(committer.acknowledged)) - set(rows)
-        assert not lost, f"{len(lost)} acknowledged commits are lost\n{region.describe()}"
-        unknown = set(rows) - known - set(committer.acknowledged) - set(committer.doubtful)
-        assert not unknown, f"commits that nobody made: {sorted(unknown)[:5]}"
+        assert set(known) <= set(committer.numbers(connection)), f"older commits are lost\n{region.describe()}"
+        committer.check(connection, known)
     return before
 
 
@@ -102,6 +79,9 @@ def test_a_reader_answers_and_catches_up(region):
         committer.wait(100)
     wait_equal(region)
     region.wait("the lag is known", lambda s: s["clusters"][0]["readers"][0].get("lagMs") is not None)
+    reader_id = cluster["readers"][0]["id"]
+    assert f'AuroraReplicaLag{{DBClusterIdentifier="demo",DBInstanceIdentifier="{reader_id}"}} ' in region.command(
+        "status", "--metrics").stdout
     with psycopg.connect(region.url, autocommit=True) as writer:
         assert writer.execute("SELECT application_name, state FROM pg_stat_replication").fetchall() == [
             (cluster["readers"][0]["id"], "streaming")]
@@ -186,7 +166,7 @@ def test_a_frozen_writer_that_wakes_up_commits_nothing(region, capsys):
     wait_equal(region)
 
 
-@pytest.mark.long
+@pytest.mark.long("zones")
 def test_failover_when_the_writer_is_cut_off(region, capsys):
     fail_over(region, capsys, "partition", lambda before: region.fault("partition-writer"))
     region.heal()
@@ -223,25 +203,28 @@ def test_without_a_reader_the_writer_starts_again(make_region):
 STEPS = ["before-decision", "decided", "roles-written", "old-stopped", "new-told", "new-available", "completed"]
 
 
-@pytest.mark.parametrize("step", [pytest.param(s, marks=[] if s == "decided" else pytest.mark.long) for s in STEPS])
-def test_the_supervisor_dies_during_a_failover(make_region, step):
+def test_the_supervisor_dies_at_every_step_of_a_failover(make_region, tmp_path):
     """What was decided stands; all else is repeated by the next one."""
     region = make_region(layout="zones", arguments=["--no-api"])
-    region.up("--readers", 1, environment={"BOREALIS_SUPERVISOR_CRASH": step})
+    crash = tmp_path / "crash"
+    environment = {"BOREALIS_SUPERVISOR_CRASH": str(crash)}
+    region.up("--readers", 1, environment=environment)
     with region.connect() as connection:
         connection.execute(TABLE)
-        connection.execute("INSERT INTO heard (n) VALUES (1)")
-    before = wait_all(region, 2)
-    region.command("failover", check=False)
-    until("the supervisor has ended", lambda: region.supervisor() is None)
-    region.up()
-    after = wait_all(region, 2)
-    if step == "before-decision":
-        assert after["writer"]["id"] == before["writer"]["id"]
-    else:
-        assert after["writer"]["id"] == before["readers"][0]["id"]
-        assert after["failover"]["isComplete"]
-    with region.connect() as connection:
-        connection.execute("INSERT INTO heard (n) VALUES (2)")
-        assert connection.execute("SELECT count(*) FROM heard").fetchone() == (2,)
+    for number, step in enumerate(STEPS):
+        with region.connect() as connection:
+            connection.execute("INSERT INTO heard (n) VALUES (%s)", (number,))
+        before = wait_all(region, 2)
+        crash.write_text(step)
+        region.command("failover", check=False)
+        until(f"the supervisor has ended at {step}", lambda: region.supervisor() is None)
+        region.up(environment=environment)
+        after = wait_all(region, 2)
+        if step == "before-decision":
+            assert after["writer"]["id"] == before["writer"]["id"]
+        else:
+            assert after["writer"]["id"] == before["readers"][0]["id"], step
+            assert after["failover"]["isComplete"], step
+        with region.connect() as connection:
+            assert Committer.numbers(connection) == list(range(number + 1)), step
     wait_equal(region)

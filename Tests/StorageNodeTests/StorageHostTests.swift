@@ -26,6 +26,14 @@ import VolumeModel
     ) throws {
         let directory = FileManager.default.temporaryDirectory.path + "/host-\(UUID().uuidString)"
         defer { try? FileManager.default.removeItem(atPath: directory) }
+        let host = try open(directory, collecting: collecting)
+        defer { host.stop() }
+        make(a1, on: host)
+        try body(host, directory)
+    }
+
+    /// A host that has started on a directory, where there may have been one before.
+    private static func open(_ directory: String, collecting: Bool = true) throws -> StorageHost {
         var configuration = StorageHostConfiguration(
             directory: directory, nodes: [a1],
             peers: PeerDirectory([PeerAddress(nodes: [a1], host: "127.0.0.1", port: 1)]), listenHost: "127.0.0.1",
@@ -34,20 +42,19 @@ import VolumeModel
         configuration.historyBytes = 0
         configuration.startsWithoutPins = collecting
         let host = try StorageHost(configuration, keys: Keys(), logger: Logger(label: "test"))
-        defer { host.stop() }
         try host.start()
-        make(a1, on: host)
-        try body(host, directory)
+        return host
     }
 
     private static func id(_ node: NodeID) -> SegmentID { SegmentID(volume: volume, group: .namespace, node: node) }
 
-    private static func make(_ node: NodeID, on host: StorageHost) {
+    private static func make(_ node: NodeID, of volume: VolumeID = volume, on host: StorageHost) {
         let tenure = Tenure(
             membership: Membership(epoch: MembershipEpoch(1), sets: [[node]]),
             groups: [GroupPlacement(group: .namespace, nodes: [node])])
         let connection = host.connect { _ in }
-        host.deliver(.install(tenure), to: id(node), from: .driver(connection), payload: nil, create: true)
+        let id = SegmentID(volume: volume, group: .namespace, node: node)
+        host.deliver(.install(tenure), to: id, from: .driver(connection), payload: nil, create: true)
         host.disconnect(connection)
     }
 
@@ -104,6 +111,88 @@ import VolumeModel
             Self.make(Self.a2, on: host)
             #expect(host.status().map(\.state) == ["up", "failed"])
             #expect(host.status()[1].reason?.contains("Not a directory") == true)
+        }
+    }
+
+    // MARK: - Removed volumes
+
+    private static let other = VolumeID(2)
+
+    private static func volumes(of host: StorageHost) -> Set<String> {
+        Set(host.status().flatMap(\.segments).map(\.volume))
+    }
+
+    private static func exists(_ volume: VolumeID, in directory: String, node: String = "a1") -> Bool {
+        FileManager.default.fileExists(atPath: "\(directory)/\(node)/\(volume)")
+    }
+
+    @Test func `a removed volume leaves nothing and others alone`() throws {
+        try Self.withHost { host, directory in
+            Self.make(Self.a1, of: Self.other, on: host)
+            #expect(Self.volumes(of: host) == ["\(Self.volume)", "\(Self.other)"])
+            try host.removeVolume(Self.volume)
+            try host.removeVolume(Self.volume)
+            #expect(Self.volumes(of: host) == ["\(Self.other)"])
+            #expect(!Self.exists(Self.volume, in: directory) && Self.exists(Self.other, in: directory))
+        }
+    }
+
+    @Test func `the journal does not bring a removed volume back, nor does a late writer`() throws {
+        try Self.withHost { host, directory in
+            Self.make(Self.a1, of: Self.other, on: host)
+            try host.removeVolume(Self.volume)
+            Self.make(Self.a1, on: host)
+            #expect(Self.volumes(of: host) == ["\(Self.other)"])
+            host.stop()
+            // Its first entries are in the journal still.
+            let next = try Self.open(directory)
+            defer { next.stop() }
+            #expect(Self.volumes(of: next) == ["\(Self.other)"])
+            Self.make(Self.a1, on: next)
+            #expect(Self.volumes(of: next) == ["\(Self.other)"])
+            #expect(!Self.exists(Self.volume, in: directory))
+        }
+    }
+
+    @Test func `a node that is down loses its part as well, and comes back without it`() throws {
+        try Self.withHost { host, directory in
+            Self.make(Self.a1, of: Self.other, on: host)
+            try host.inject(.killNode(Self.a1))
+            try host.removeVolume(Self.volume)
+            #expect(!Self.exists(Self.volume, in: directory))
+            try host.inject(.startNode(Self.a1))
+            #expect(Self.volumes(of: host) == ["\(Self.other)"])
+        }
+    }
+
+    @Test func `a removal that was interrupted ends with the next start`() throws {
+        try Self.withHost { host, directory in
+            try host.removeVolume(Self.volume)
+            host.stop()
+            // As if the disk had been away, or the machine had lost its power before the directory was gone for good.
+            let left = "\(directory)/a1/\(Self.volume)/g0"
+            try FileManager.default.createDirectory(atPath: left, withIntermediateDirectories: true)
+            try Data([1]).write(to: URL(fileURLWithPath: "\(left)/layer"))
+            let next = try Self.open(directory)
+            defer { next.stop() }
+            #expect(!Self.exists(Self.volume, in: directory))
+        }
+    }
+
+    @Test func `what cannot be removed yet is said, and tried again`() throws {
+        try Self.withHost { host, directory in
+            let node = "\(directory)/a1"
+            try FileManager.default.createDirectory(
+                atPath: "\(node)/\(Self.volume)/g0/stuck", withIntermediateDirectories: true)
+            // Root may do everything but remove what is mounted or immutable; a path that is no directory stands for it.
+            let aside = node + ".aside"
+            try FileManager.default.moveItem(atPath: node, toPath: aside)
+            try FileManager.default.createSymbolicLink(atPath: node, withDestinationPath: node)
+            #expect(throws: StorageFailure.self) { try host.removeVolume(Self.volume) }
+            try FileManager.default.removeItem(atPath: node)
+            try FileManager.default.moveItem(atPath: aside, toPath: node)
+            try host.removeVolume(Self.volume)
+            #expect(!Self.exists(Self.volume, in: directory))
         }
     }
 }

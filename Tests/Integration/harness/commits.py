@@ -21,6 +21,10 @@ PATIENCE = 1.5
 
 
 class Committer(threading.Thread):
+    """Against PostgreSQL; `connect`, `is_writer`, `insert`, `numbers` and `FAILURES` are what another engine has otherwise."""
+
+    FAILURES = (psycopg.Error,)
+
     def __init__(self, urls, pause=0.003, first=1):
         super().__init__(daemon=True)
         self.urls = list(urls)
@@ -49,10 +53,27 @@ class Committer(threading.Thread):
                 with contextlib.suppress(OSError), socket.socket(fileno=os.dup(pending[1])) as end:
                     end.shutdown(socket.SHUT_RDWR)
 
-    def execute(self, connection, *statement):
+    @staticmethod
+    def connect(url):
+        return psycopg.connect(url, autocommit=True, connect_timeout=2)
+
+    @staticmethod
+    def is_writer(connection):
+        return connection.execute("SELECT pg_is_in_recovery()").fetchone() == (False,)
+
+    @staticmethod
+    def insert(connection, number):
+        connection.execute("INSERT INTO heard (n) VALUES (%s)", (number,))
+
+    @staticmethod
+    def numbers(connection):
+        """All that there are."""
+        return [n for (n,) in connection.execute("SELECT n FROM heard ORDER BY n").fetchall()]
+
+    def patiently(self, connection, act, *arguments):
         self.pending = (time.monotonic(), connection.fileno())
         try:
-            return connection.execute(*statement)
+            return act(connection, *arguments)
         finally:
             self.pending = None
 
@@ -65,12 +86,12 @@ class Committer(threading.Thread):
                     continue
                 self.number += 1
                 self.doubtful.append(self.number)
-                self.execute(connection, "INSERT INTO heard (n) VALUES (%s)", (self.number,))
+                self.patiently(connection, self.insert, self.number)
                 self.doubtful.pop()
                 self.acknowledged.append(self.number)
                 self.times.append(time.monotonic())
                 time.sleep(self.pause)
-            except psycopg.Error as error:
+            except self.FAILURES as error:
                 self.errors.append(str(error).strip())
                 with contextlib.suppress(Exception):
                     connection.close()
@@ -82,11 +103,11 @@ class Committer(threading.Thread):
             if self.stopping.is_set():
                 return None
             try:
-                connection = psycopg.connect(url, autocommit=True, connect_timeout=2)
-                if self.execute(connection, "SELECT pg_is_in_recovery()").fetchone() == (False,):
+                connection = self.connect(url)
+                if self.patiently(connection, self.is_writer):
                     return connection
                 connection.close()
-            except psycopg.Error:
+            except self.FAILURES:
                 pass
         time.sleep(0.01)
         return None
@@ -116,11 +137,11 @@ class Committer(threading.Thread):
         self.stopping.set()
         self.join(60)
 
-    def check(self, connection):
-        """Every acknowledged number is there exactly once, and nothing that was never sent."""
-        rows = [n for (n,) in connection.execute("SELECT n FROM heard ORDER BY n").fetchall()]
-        found = set(rows)
-        assert len(rows) == len(found), "a commit is there twice"
+    def check(self, connection, known=()):
+        """Every acknowledged number is there exactly once, and nothing that was never sent, but for what was there before."""
+        rows = self.numbers(connection)
+        found = set(rows) - set(known)
+        assert len(rows) == len(set(rows)), "a commit is there twice"
         lost = set(self.acknowledged) - found
         assert not lost, f"{len(lost)} acknowledged commits are lost: {sorted(lost)[:5]}"
         unknown = found - set(self.acknowledged) - set(self.doubtful)

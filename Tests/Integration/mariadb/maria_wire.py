@@ -63,6 +63,9 @@ class Connection:
         if getattr(self, "socket", None):
             self.socket.close()
 
+    def fileno(self):
+        return self.socket.fileno()
+
     def execute(self, statement):
         """Rows as tuples of str and None; an empty list for what has none."""
         try:
