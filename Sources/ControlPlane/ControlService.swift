@@ -29,7 +29,11 @@ package struct ControlService: Sendable {
             logger: logger)
         let rds = RDSService(
             keeper: keeper, offers: offers, account: account, secrets: secrets, logs: logs, authority: authority)
-        endpoint = APIEndpoint([rds, STSService(account: account, keys: keyFile)], keys: keyFile, logger: logger)
+        endpoint = APIEndpoint(
+            [
+                rds, STSService(account: account, keys: keyFile),
+                SecretsService(keeper: keeper, account: account, box: secrets),
+            ], keys: keyFile, logger: logger)
         self.host = host
         self.port = port
         self.logger = logger
