@@ -91,6 +91,7 @@ package struct ServiceModel: Sendable {
 
     package static let rds = ServiceModel(table: rdsTable)
     package static let sts = ServiceModel(table: stsTable)
+    package static let secretsManager = ServiceModel(table: secretsmanagerTable)
 
     /// - Precondition: the table is well-formed; tables are part of the program.
     package init(table: String) {

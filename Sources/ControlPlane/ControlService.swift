@@ -32,7 +32,11 @@ package struct ControlService: Sendable {
         let rds = RDSService(
             keeper: keeper, offers: offers, account: account, secrets: secrets, logs: logs, authority: authority,
             topics: topics)
-        endpoint = APIEndpoint([rds, STSService(account: account, keys: keyFile)], keys: keyFile, logger: logger)
+        endpoint = APIEndpoint(
+            [
+                rds, STSService(account: account, keys: keyFile),
+                SecretsService(keeper: keeper, account: account, box: secrets),
+            ], keys: keyFile, logger: logger)
         self.plane = plane
         self.host = host
         self.port = port

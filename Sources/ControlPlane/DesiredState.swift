@@ -14,6 +14,7 @@ package struct DesiredState: Sendable {
     package var events: [String: EventRecord] = [:]
     package var subscriptions: [String: EventSubscriptionRecord] = [:]
     package var catalogs: [String: ParameterCatalogRecord] = [:]
+    package var secrets: [String: SecretRecord] = [:]
 
     package init() {}
 
@@ -31,6 +32,7 @@ package struct DesiredState: Sendable {
             case EventRecord.kind: try Self.add(document, to: &events)
             case EventSubscriptionRecord.kind: try Self.add(document, to: &subscriptions)
             case ParameterCatalogRecord.kind: try Self.add(document, to: &catalogs)
+            case SecretRecord.kind: try Self.add(document, to: &secrets)
             default:
                 throw ControlError(
                     "the metadata has records of the kind \(document.key.kind)",
@@ -58,7 +60,7 @@ package struct DesiredState: Sendable {
             + Self.changes(old.subnetGroups, subnetGroups)
             + Self.changes(old.proxies, proxies) + Self.changes(old.proxyEndpoints, proxyEndpoints)
             + Self.changes(old.events, events) + Self.changes(old.subscriptions, subscriptions)
-            + Self.changes(old.catalogs, catalogs)
+            + Self.changes(old.catalogs, catalogs) + Self.changes(old.secrets, secrets)
     }
 
     private static func changes<Record: StateRecord>(

@@ -14,6 +14,7 @@ struct Input: Sendable {
     func integer(_ name: String) -> Int? { value[name]?.integer }
     func boolean(_ name: String) -> Bool? { value[name]?.boolean }
     func timestamp(_ name: String) -> Timestamp? { value[name]?.timestamp }
+    func bytes(_ name: String) -> [UInt8]? { if case .blob(let bytes)? = value[name] { bytes } else { nil } }
     func strings(_ name: String) -> [String]? { value[name]?.list?.compactMap(\.string) }
     func structures(_ name: String) -> [Input]? { value[name]?.list?.map(Input.init) }
     func structure(_ name: String) -> Input? { value[name].map(Input.init) }
