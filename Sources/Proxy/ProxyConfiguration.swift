@@ -167,8 +167,8 @@ package struct ProxyConfiguration: Sendable {
     package var loginTimeout = Duration.seconds(15)
     /// Log-ins a second from one client address, for each thread; nil is no limit.
     package var loginsPerSecond: Double?
-    /// How long a loop waits awake for a client that has it to itself.
-    package var pollNanoseconds: Int64 = 50_000
+    /// How long a loop waits awake for a client that has it to itself; not at all unless somebody asks for it.
+    package var pollNanoseconds: Int64 = 0
     /// Users who may connect to the database `borealis` and ask SHOW.
     package var adminUsers: [String] = []
     /// This process's number among its peers, 0 to 127; it is part of the cancel keys it hands out.
