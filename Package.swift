@@ -20,6 +20,7 @@ let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates"
 let asn1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "CoreMetrics", package: "swift-metrics")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioLocks = Target.Dependency.product(name: "NIOConcurrencyHelpers", package: "swift-nio")
@@ -45,6 +46,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
@@ -75,7 +77,8 @@ let package = Package(
         .target(
             name: "Proxy",
             dependencies: [
-                "ProxyCore", "PostgresWire", "MySQLWire", crypto, nioCore, nioPosix, nioLocks, nioSSL, logging, yams,
+                "ProxyCore", "PostgresWire", "MySQLWire", crypto, nioCore, nioPosix, nioLocks, nioSSL, logging, metrics,
+                yams,
             ], swiftSettings: house),
         .target(
             name: "Keyring", dependencies: ["VolumeModel", "CBorealis", "CLZ4", crypto, nioCore], swiftSettings: house),
@@ -116,6 +119,7 @@ let package = Package(
             name: "borealis",
             dependencies: [
                 "Region", "Proxy", "ControlPlane", "Endpoints", "Engines", "Keyring", "VolumeModel", arguments, logging,
+                metrics,
             ],
             swiftSettings: house),
         .target(

@@ -51,8 +51,13 @@ struct ProxySettings: Encodable {
         var region: String
         var accessKeys: [Key]
     }
+    struct Address: Encodable {
+        var host: String
+        var port: Int
+    }
     struct Health: Encodable {
         var user: String
+        var password: String
     }
     struct Group: Encodable {
         var engine: String
@@ -64,6 +69,7 @@ struct ProxySettings: Encodable {
     }
 
     var name: String
+    var metrics: Address
     var adminUsers: [String]
     var groups: [Group]
 

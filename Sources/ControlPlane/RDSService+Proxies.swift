@@ -13,6 +13,8 @@ extension RDSService {
     ]
 
     private static let proxiesMax = 20
+    /// AWS's limit on a proxy's secrets.
+    private static let loginsMax = 200
     private static let passwordTypes: [ProxyRecord.Family: Set<String>] = [
         .mysql: ["MYSQL_NATIVE_PASSWORD", "MYSQL_CACHING_SHA2_PASSWORD"],
         .postgres: ["POSTGRES_SCRAM_SHA_256", "POSTGRES_MD5"],
@@ -26,7 +28,7 @@ extension RDSService {
         let role = try input.required("RoleArn")
         try refuseUnknown(input)
         let subnets = try proxySubnets(input)
-        let authentication = try authentication(input, family) ?? .init()
+        let defaultsToIAM = try defaultsToIAM(input) ?? false
         let idle = try input.integer("IdleClientTimeout", in: 1...28_800) ?? 1_800
         let tags = try input.tags()
         return try await update { state in
@@ -37,10 +39,11 @@ extension RDSService {
                 throw fault("DBProxyQuotaExceededFault", "There are \(Self.proxiesMax) proxies, the most there can be.")
             }
             let now = Timestamp.now
+            let logins = try logins(input, family, state) ?? [.init()]
             let record = ProxyRecord(
                 id: id, resourceID: ResourceID.make("prx").lowercased(), family: family, created: now, updated: now,
                 role: role, subnets: subnets, securityGroups: securityGroups(input, "VpcSecurityGroupIds"),
-                authentication: authentication, requiresTLS: input.boolean("RequireTLS") ?? false,
+                logins: logins, defaultsToIAM: defaultsToIAM, requiresTLS: input.boolean("RequireTLS") ?? false,
                 idleClientSeconds: idle, pool: .init(updated: now), tags: tags)
             state.proxies[id] = record
             state.note(.proxyCreated, proxy: record, account: account, now: now)
@@ -53,10 +56,12 @@ extension RDSService {
         let newName = input.has("NewDBProxyName") ? try input.identifier("NewDBProxyName") : nil
         try refuseUnknown(input)
         let idle = try input.integer("IdleClientTimeout", in: 1...28_800)
+        let defaultsToIAM = try defaultsToIAM(input)
         return try await update { state in
             var record = try proxy(name, in: state)
             try check(record, is: .available, for: "modified")
-            if let authentication = try authentication(input, record.family) { record.authentication = authentication }
+            record.logins = try logins(input, record.family, state) ?? record.logins
+            record.defaultsToIAM = defaultsToIAM ?? record.defaultsToIAM
             record.requiresTLS = input.boolean("RequireTLS") ?? record.requiresTLS
             record.idleClientSeconds = idle ?? record.idleClientSeconds
             record.role = input.string("RoleArn") ?? record.role
@@ -122,42 +127,69 @@ extension RDSService {
         input.strings(name) ?? [ClusterRecord.defaultSecurityGroup]
     }
 
-    /// There is no Secrets Manager: the one user a proxy knows is the master user of its target, with the password that
-    /// the region keeps, or with tokens.
-    private func authentication(
-        _ input: Input, _ family: ProxyRecord.Family
-    ) throws(AWSError) -> ProxyRecord.Authentication? {
-        let scheme = input.string("DefaultAuthScheme")
-        guard scheme == nil || scheme == "NONE" || scheme == "IAM_AUTH" else {
-            throw .invalidValue("Invalid DefaultAuthScheme. It is NONE or IAM_AUTH.")
+    private func defaultsToIAM(_ input: Input) throws(AWSError) -> Bool? {
+        switch input.string("DefaultAuthScheme") {
+        case nil: nil
+        case "NONE": false
+        case "IAM_AUTH": true
+        default: throw .invalidValue("Invalid DefaultAuthScheme. It is NONE or IAM_AUTH.")
         }
-        guard scheme != nil || input.has("Auth") else { return nil }
-        var result = ProxyRecord.Authentication(isIAM: scheme == "IAM_AUTH")
-        let items = input.structures("Auth") ?? []
-        guard items.count <= 1 else {
-            throw .invalidCombination(
-                "This region has no Secrets Manager: a proxy knows one user, the master user of its target. Give at most "
-                    + "one Auth.")
+    }
+
+    /// Who may log in; nil when the request does not say. An entry without a secret is the target's master user, which AWS
+    /// does not have.
+    private func logins(
+        _ input: Input, _ family: ProxyRecord.Family, _ state: DesiredState
+    ) throws(AWSError) -> [ProxyRecord.Login]? {
+        guard let items = input.structures("Auth") else { return nil }
+        guard items.count <= Self.loginsMax else {
+            throw .invalidValue("A proxy has at most \(Self.loginsMax) entries of Auth.")
         }
-        guard let item = items.first else { return result }
-        guard item.string("SecretArn") ?? "" == "", item.string("UserName") ?? "" == "" else {
-            throw .invalidCombination(
-                "This region has no Secrets Manager: leave SecretArn and UserName out, and the proxy uses the master user "
-                    + "of its target with the password that the region keeps.")
+        var logins: [ProxyRecord.Login] = []
+        for item in items {
+            let login = try login(item, family, state)
+            guard !logins.contains(where: { $0.secret == login.secret }) else {
+                throw .invalidCombination("Two entries of Auth have the same SecretArn.")
+            }
+            logins.append(login)
+        }
+        return logins.isEmpty ? [.init()] : logins
+    }
+
+    private func login(
+        _ item: Input, _ family: ProxyRecord.Family, _ state: DesiredState
+    ) throws(AWSError) -> ProxyRecord.Login {
+        guard (item.string("AuthScheme") ?? "SECRETS") == "SECRETS" else {
+            throw .invalidValue("Invalid AuthScheme. It is SECRETS.")
+        }
+        guard item.string("UserName") ?? "" == "" else {
+            throw .invalidCombination("The user's name is in the secret: leave UserName out.")
+        }
+        var login = ProxyRecord.Login()
+        if let name = item.string("SecretArn"), !name.isEmpty {
+            guard name.hasPrefix("arn:"), let secret = state.secret(name, account), secret.deletion == nil else {
+                throw .invalidValue("There is no secret \(name.prefix(200)) in this region.")
+            }
+            guard SecretLogin(secret, secrets, account) != nil else {
+                throw .invalidValue(
+                    "The secret \(secret.id) is not of a database user: it must be a JSON object with username and password."
+                )
+            }
+            login.secret = secret.arn(account)
         }
         switch item.string("IAMAuth") ?? "DISABLED" {
         case "DISABLED": break
-        case "REQUIRED": result.isIAM = true
+        case "REQUIRED": login.isIAM = true
         default: throw .invalidValue("Invalid IAMAuth. It is DISABLED or REQUIRED.")
         }
         if let type = item.string("ClientPasswordAuthType") {
             guard Self.passwordTypes[family]?.contains(type) == true else {
                 throw .invalidValue("ClientPasswordAuthType \(type.prefix(60)) does not go with \(family.rawValue).")
             }
-            result.passwordType = type
+            login.passwordType = type
         }
-        result.description = item.string("Description")
-        return result
+        login.description = item.string("Description")
+        return login
     }
 
     func check(_ record: ProxyRecord, is status: ResourceStatus, for purpose: String) throws(AWSError) {
@@ -188,23 +220,28 @@ extension RDSService {
     }
 
     func describe(_ record: ProxyRecord) -> AWSValue {
-        var authentication: [String: AWSValue] = [
-            "AuthScheme": "SECRETS", "IAMAuth": .string(record.authentication.isIAM ? "REQUIRED" : "DISABLED"),
-        ]
-        if let type = record.authentication.passwordType { authentication["ClientPasswordAuthType"] = .string(type) }
-        if let text = record.authentication.description { authentication["Description"] = .string(text) }
         var fields: [String: AWSValue] = [
             "DBProxyName": .string(record.id), "DBProxyArn": .string(account.arn("db-proxy", record.resourceID)),
             "Status": .string(record.status.rawValue), "EngineFamily": .string(record.family.rawValue),
             "VpcId": "vpc-default", "VpcSecurityGroupIds": AWSValue(record.securityGroups),
-            "VpcSubnetIds": AWSValue(record.subnets), "Auth": .list([.structure(authentication)]),
-            "DefaultAuthScheme": .string(record.authentication.isIAM ? "IAM_AUTH" : "NONE"),
+            "VpcSubnetIds": AWSValue(record.subnets), "Auth": .list(record.logins.map(describe)),
+            "DefaultAuthScheme": .string(record.defaultsToIAM ? "IAM_AUTH" : "NONE"),
             "RoleArn": .string(record.role), "RequireTLS": .boolean(record.requiresTLS),
             "IdleClientTimeout": .integer(Int64(record.idleClientSeconds)), "DebugLogging": false,
             "CreatedDate": .timestamp(record.created), "UpdatedDate": .timestamp(record.updated),
             "EndpointNetworkType": "IPV4", "TargetConnectionNetworkType": "IPV4",
         ]
         if let host = record.host { fields["Endpoint"] = .string(host) }
+        return .structure(fields)
+    }
+
+    private func describe(_ login: ProxyRecord.Login) -> AWSValue {
+        var fields: [String: AWSValue] = [
+            "AuthScheme": "SECRETS", "IAMAuth": .string(login.isIAM ? "REQUIRED" : "DISABLED"),
+        ]
+        if let secret = login.secret { fields["SecretArn"] = .string(secret) }
+        if let type = login.passwordType { fields["ClientPasswordAuthType"] = .string(type) }
+        if let text = login.description { fields["Description"] = .string(text) }
         return .structure(fields)
     }
 }

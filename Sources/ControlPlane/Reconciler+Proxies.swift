@@ -7,6 +7,8 @@ internal import Foundation
 extension Reconciler {
     /// Without a setting that says more, an engine takes so many connections.
     private static let connectionsDefault = 100
+    /// Where a proxy answers Prometheus, on its own address.
+    private static let metricsPort = 9127
 
     /// Has every proxy run as it was asked for, with the instances that its target has now.
     func step(_ proxy: ProxyRecord, _ observed: [ObservedCluster]) async throws {
@@ -82,13 +84,14 @@ extension Reconciler {
             [listener("default", host, proxy, isReadOnly: false)]
             + endpoints.map { listener($0.endpoint.resourceID, $0.host, proxy, isReadOnly: $0.endpoint.isReadOnly) }
         let settings = ProxySettings(
-            name: proxy.id, adminUsers: [name],
+            name: proxy.id, metrics: ProxySettings.Address(host: host, port: Self.metricsPort), adminUsers: [name],
             groups: [
                 ProxySettings.Group(
                     engine: proxy.family.rawValue, listeners: listeners,
-                    users: [login(name, password, proxy)],
+                    users: users(of: proxy, master: (name, password)),
                     pool: pool(proxy, connections: connections ?? Self.connectionsDefault),
-                    health: ProxySettings.Health(user: name), iam: proxy.authentication.isIAM ? accessKeys() : nil)
+                    health: ProxySettings.Health(user: name, password: password),
+                    iam: proxy.defaultsToIAM || proxy.logins.contains(where: \.isIAM) ? accessKeys() : nil)
             ])
         return ProxyWish(
             id: proxy.resourceID, configuration: try settings.json(), hosts: listeners.map(\.host), targets: targets)
@@ -102,12 +105,25 @@ extension Reconciler {
             requireTls: proxy.requiresTLS)
     }
 
-    private func login(_ name: String, _ password: String, _ proxy: ProxyRecord) -> ProxySettings.User {
-        if proxy.authentication.isIAM {
-            return ProxySettings.User(name: name, password: nil, method: "IAM", backendPassword: password)
+    /// Who may log in now. A secret that is gone, or is no user's any more, lets nobody in; of two with the same name the
+    /// first counts.
+    private func users(of proxy: ProxyRecord, master: (name: String, password: String)) -> [ProxySettings.User] {
+        var users: [ProxySettings.User] = []
+        for login in proxy.logins {
+            var found = master
+            if let arn = login.secret {
+                guard let secret = keeper.state.secret(arn, account), let user = SecretLogin(secret, secrets, account)
+                else { continue }
+                found = (user.username, user.password)
+            }
+            guard !users.contains(where: { $0.name == found.name }) else { continue }
+            let isIAM = login.isIAM || proxy.defaultsToIAM
+            users.append(
+                ProxySettings.User(
+                    name: found.name, password: isIAM ? nil : found.password,
+                    method: isIAM ? "IAM" : login.passwordType, backendPassword: isIAM ? found.password : nil))
         }
-        return ProxySettings.User(
-            name: name, password: password, method: proxy.authentication.passwordType, backendPassword: nil)
+        return users
     }
 
     private func pool(_ proxy: ProxyRecord, connections: Int) -> ProxySettings.Pool {

@@ -24,7 +24,7 @@ package actor Reconciler {
     let keeper: StateKeeper
     let plane: any DataPlane
     let offers: [EngineOffer]
-    private let secrets: SecretBox
+    let secrets: SecretBox
     let account: Account
     let keyFile: AccessKeyFile
     let crash: CrashPoint

@@ -16,8 +16,10 @@ package struct ProxyRecord: StateRecord {
         var port: Int { self == .mysql ? 3306 : 5432 }
     }
 
-    /// How the cluster's master user logs in to the proxy.
-    package struct Authentication: Codable, Equatable, Sendable {
+    /// Somebody who may log in to the proxy, as an entry of `Auth` says it.
+    package struct Login: Codable, Equatable, Sendable {
+        /// The ARN of a secret with name and password; nil is the target's master user, whose password the region has.
+        package var secret: String?
         package var isIAM = false
         /// One of the API's names for a password exchange; nil is the engine's usual one.
         package var passwordType: String?
@@ -50,7 +52,9 @@ package struct ProxyRecord: StateRecord {
     package var role: String
     package var subnets: [String]
     package var securityGroups: [String]
-    package var authentication: Authentication
+    package var logins: [Login]
+    /// `DefaultAuthScheme`: everyone logs in with tokens.
+    package var defaultsToIAM: Bool
     package var requiresTLS: Bool
     package var idleClientSeconds: Int
     package var pool: Pool

@@ -49,38 +49,34 @@ final class AdminConsole {
         out.writePostgresReady(.idle)
     }
 
+    static let columns = [
+        "pins": ["client", "user", "database", "listener", "reason", "statement", "backend_pid"],
+        "clients": ["client", "user", "database", "listener", "state", "pins", "backend_pid"],
+        "pools": ["role", "user", "database", "idle", "borrowed", "opening", "waiting", "limit", "target"],
+        "stats": ["metric", "value"],
+        "targets": ["group", "target", "role", "lag_seconds"],
+    ]
+
     /// Columns and rows of one subject; nil when there is no such. Also what `GET /pins` and its like answer.
     static func table(_ subject: String, _ state: ProxyState.Part) -> ([String], [[String?]])? {
+        guard let columns = columns[subject] else { return nil }
+        return (columns, rows(subject, state))
+    }
+
+    private static func rows(_ subject: String, _ state: ProxyState.Part) -> [[String?]] {
         switch subject {
         case "pins":
-            return (
-                ["client", "user", "database", "listener", "reason", "statement", "backend_pid"],
-                state.clients.filter { !$0.pins.isEmpty }.map {
-                    ["\($0.number)", $0.user, $0.database, $0.listener, $0.pins, $0.pinnedBy, "\($0.backendProcess)"]
-                }
-            )
+            state.clients.filter { !$0.pins.isEmpty }.map {
+                ["\($0.number)", $0.user, $0.database, $0.listener, $0.pins, $0.pinnedBy, "\($0.backendProcess)"]
+            }
         case "clients":
-            return (
-                ["client", "user", "database", "listener", "state", "pins", "backend_pid"],
-                state.clients.map {
-                    ["\($0.number)", $0.user, $0.database, $0.listener, $0.state, $0.pins, "\($0.backendProcess)"]
-                }
-            )
-        case "pools":
-            return (
-                ["role", "user", "database", "idle", "borrowed", "opening", "waiting", "limit", "target"], state.pools
-            )
-        case "stats":
-            let lines = state.metrics.prometheusText(proxyName: "").split(separator: "\n").filter { !$0.hasPrefix("#") }
-            return (
-                ["metric", "value"],
-                lines.map { line in
-                    let parts = line.split(separator: " ")
-                    return [String(parts[0].prefix { $0 != "{" }), parts.last.map(String.init)]
-                }
-            )
-        case "targets": return (["group", "target", "role", "lag_seconds"], state.targets)
-        default: return nil
+            state.clients.map {
+                ["\($0.number)", $0.user, $0.database, $0.listener, $0.state, $0.pins, "\($0.backendProcess)"]
+            }
+        case "pools": state.pools
+        case "targets": state.targets
+        default:
+            (state.metrics.whole.totals + state.metrics.whole.levels).map { [$0.name, "\($0.value)"] }
         }
     }
 }

@@ -22,10 +22,13 @@ protocol ConnectionPool: AnyObject {
     var key: PoolKey { get }
     var isUnused: Bool { get }
     var counts: PoolCounts { get }
+    var perTarget: [ProxyConfiguration.Address: TargetCounts] { get }
     func tick(_ now: Int64)
     func trim(_ now: Int64)
     func connectionCount(_ target: ProxyConfiguration.Address) -> Int
     func topologyChanged()
+    /// The group has other settings; `renewing` when connections that were opened before are not what they should be.
+    func configure(renewing: Bool)
     func closeAll()
 }
 
@@ -37,6 +40,12 @@ struct PoolCounts {
     var limit: Int
     var encrypted: Int
     var target: ProxyConfiguration.Address?
+}
+
+/// Connections to one target.
+struct TargetCounts: Sendable {
+    var open = 0
+    var borrowed = 0
 }
 
 /// Backend connections of one user to one database for one kind of endpoint, on one event loop.
@@ -58,6 +67,8 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
     private var retryAt: Int64 = 0
     private var failures = 0
     private let budgetKey: String
+    /// Connections that were opened earlier are closed when they come back.
+    private var renewedAt: Int64 = 0
     /// Clients that use this pool, and pools whose readers it has.
     var clients = 0
     /// For reads that this pool's clients may have from readers.
@@ -75,23 +86,43 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
     init(key: PoolKey, group: GroupContext) {
         self.key = key
         self.group = group
-        let settings = group.configuration.pool
+        machine = PoolMachine(limits: Self.limits(group.configuration.pool))
+        budgetKey = "\(key.role.rawValue) \(key.credentials.user) \(key.database)\(key.isSplit ? " split" : "")"
+    }
+
+    deinit { if knowsReaders { readers.clients -= 1 } }
+
+    private static func limits(_ settings: ProxyConfiguration.PoolSettings) -> PoolMachine<Backend.Settings>.Limits {
         var limits = PoolMachine<Backend.Settings>.Limits()
         limits.connections = settings.maxConnections
         limits.idleConnections = settings.maxIdleConnections
         limits.age = settings.connectionAge.nanosecondsCount
         limits.borrowTimeout = settings.borrowTimeout.nanosecondsCount
-        machine = PoolMachine(limits: limits)
-        budgetKey = "\(key.role.rawValue) \(key.credentials.user) \(key.database)\(key.isSplit ? " split" : "")"
+        return limits
     }
 
-    deinit { if knowsReaders { readers.clients -= 1 } }
+    func configure(renewing: Bool) {
+        machine.limits = Self.limits(group.configuration.pool)
+        if renewing {
+            renewedAt = Clock.now()
+            closeIdle { _ in true }
+        }
+        openMore(Clock.now())
+    }
 
     var counts: PoolCounts {
         PoolCounts(
             idle: machine.idleCount, leased: machine.leased, opening: machine.opening, waiting: machine.waiting,
             limit: machine.limits.connections, encrypted: connections.values.count { $0.usesTLS },
             target: connections.values.first?.target)
+    }
+    var perTarget: [ProxyConfiguration.Address: TargetCounts] {
+        var found: [ProxyConfiguration.Address: TargetCounts] = [:]
+        for connection in connections.values where connection.isOpen {
+            found[connection.target, default: .init()].open += 1
+            if connection.client != nil { found[connection.target, default: .init()].borrowed += 1 }
+        }
+        return found
     }
     var isUnused: Bool { clients == 0 && connections.isEmpty }
 
@@ -102,6 +133,7 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
     func request(_ client: Backend.Client, settings: Backend.Settings, last: Int? = nil) {
         let now = Clock.now()
         group.loop.metrics.databaseConnectionRequests += 1
+        if group.configuration.targetTLS != .disable { group.loop.metrics.databaseConnectionRequestsWithTLS += 1 }
         if key.role == .readOnly, group.topology.known == 1, group.topology.writer != nil {
             return client.borrowFailed(.noReader)
         }
@@ -143,7 +175,7 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
             return
         }
         guard connection.isOpen else { return }
-        if !isWanted(connection.target) {
+        if !isWanted(connection.target) || connection.openedAt < renewedAt || isOwed(connection) {
             machine.lost()
             remove(connection)
             return
@@ -162,21 +194,47 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
                 return
             }
             group.loop.metrics.borrowLatencyCount += 1
-            group.loop.metrics.borrowLatencyNanoseconds += Int(Clock.now() - entry.since)
+            let now = Clock.now()
+            group.loop.metrics.borrowLatencyNanoseconds += Int(now - entry.since)
+            entry.client.noteLent(now)
             connection.client = entry.client
             entry.client.borrowed(connection)
-        case .park:
-            if group.shared.budget.answerStarvation(budgetKey), let id = machine.evict(), let oldest = connections[id] {
-                remove(oldest)
-            }
+        case .park: yieldPlace()
         case .close: remove(connection)
         }
     }
 
     /// Closes a connection that the machine no longer counts.
     private func remove(_ connection: Backend) {
-        if connections.removeValue(forKey: connection.id) != nil { group.shared.budget.giveBack(budgetKey) }
+        if connections.removeValue(forKey: connection.id) != nil { giveBackPlace(connection) }
         connection.close()
+    }
+
+    // MARK: Places
+
+    private func place(on target: ProxyConfiguration.Address) -> ConnectionBudget.Place {
+        ConnectionBudget.Place(pool: budgetKey, target: "\(target.host):\(target.port)")
+    }
+
+    private func giveBackPlace(_ connection: Backend) { group.shared.budget.giveBack(place(on: connection.target)) }
+
+    private func isOwed(_ connection: Backend) -> Bool {
+        group.shared.budget.isTight && group.shared.budget.isOwed(place(on: connection.target), now: Clock.now())
+    }
+
+    /// Gives up the connection that has been idle longest if its place is wanted: by a pool of another user, of the same user
+    /// with other flags, or on another loop.
+    private func yieldPlace() {
+        guard group.shared.budget.isTight, let id = machine.oldestIdle, let oldest = connections[id],
+            group.shared.budget.isWanted(place(on: oldest.target), now: Clock.now())
+        else { return }
+        closeIdle { $0.id == id }
+    }
+
+    private func closeIdle(where condition: (Backend) -> Bool) {
+        for id in machine.removeIdle(where: { id in connections[id].map(condition) ?? false }) {
+            if let connection = connections[id] { remove(connection) }
+        }
     }
 
     /// A pinned or interrupted client leaves state behind: undo it before anyone else gets the connection.
@@ -221,9 +279,11 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
     }
 
     private func openOne() -> Bool {
-        guard let target = chooseTarget(), group.shared.budget.take(budgetKey, limit: machine.limits.connections) else {
-            return false
-        }
+        guard let target = chooseTarget(),
+            group.shared.budget.take(
+                place(on: target), poolMost: machine.limits.connections,
+                targetMost: group.configuration.pool.maxConnectionsOfTarget, now: Clock.now())
+        else { return false }
         nextID += 1
         machine.willOpen()
         let connection = Backend(id: nextID, target: target, group: group, owner: self, key: key)
@@ -259,7 +319,7 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
     private func forgetOpening(_ connection: Backend) {
         guard connections.removeValue(forKey: connection.id) != nil else { return }
         machine.openFailed()
-        group.shared.budget.giveBack(budgetKey)
+        giveBackPlace(connection)
     }
 
     func backendFailed(_ connection: Backend, _ error: Backend.Failure) {
@@ -307,7 +367,7 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
 
     func backendClosed(_ connection: Backend) {
         guard connections.removeValue(forKey: connection.id) != nil else { return }
-        group.shared.budget.giveBack(budgetKey)
+        giveBackPlace(connection)
         if connection.saidGoodbye || connection.client != nil { group.alarm() }
         if initialising.remove(connection.id) != nil {
             machine.openFailed()
@@ -329,12 +389,7 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
             }
             openMore(now)
         }
-        // A pool of the same user with other flags, or on another loop, may be waiting for what is idle here.
-        if machine.idleCount > 0, group.shared.budget.answerStarvation(budgetKey), let id = machine.evict(),
-            let oldest = connections[id]
-        {
-            remove(oldest)
-        }
+        yieldPlace()
         for client in lingering.values where client.lingeredLongEnough(now) { client.stopLingering() }
     }
 
@@ -349,9 +404,7 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
 
     /// The topology has changed: idle connections to targets that no longer serve this role are closed.
     func topologyChanged() {
-        for id in machine.removeIdle(where: { id in connections[id].map { !isWanted($0.target) } ?? false }) {
-            if let connection = connections[id] { remove(connection) }
-        }
+        closeIdle { !isWanted($0.target) }
         retryAt = 0
         if key.isSplit, !group.hasReaders { dismissAll(nil) }
         openMore(Clock.now())

@@ -29,6 +29,8 @@ class ClientConnection: RelayEnd, ProxyClient {
     final let listener: ListenerContext
     final let group: GroupContext
     final let loop: LoopContext
+    /// Where this client is counted.
+    final let endpoint: EndpointCounts
     final private(set) var number: UInt32 = 0
     final var user = ""
     final private(set) var usesTLS = false
@@ -40,13 +42,17 @@ class ClientConnection: RelayEnd, ProxyClient {
     /// When the client was last heard; `Int64.max` while it waits for an answer.
     final var lastActive = Clock.now()
     private var askedAt: Int64 = 0
+    /// When the backend was lent that answers.
+    private var lentAt: Int64 = 0
 
     final var id: Int { Int(number) }
+    final var listenerName: String { listener.name }
 
     init(listener: ListenerContext, group: GroupContext, loop: LoopContext, stage: Stage) {
         self.listener = listener
         self.group = group
         self.loop = loop
+        endpoint = loop.endpoint(listener.name)
         self.stage = stage
     }
 
@@ -90,7 +96,7 @@ class ClientConnection: RelayEnd, ProxyClient {
 
     override func handlerAdded(context: ChannelHandlerContext) {
         super.handlerAdded(context: context)
-        loop.metrics.clientConnectionsReceived += 1
+        endpoint.metrics.clientConnectionsReceived += 1
     }
 
     override final func channelInactive(context: ChannelHandlerContext) {
@@ -101,7 +107,7 @@ class ClientConnection: RelayEnd, ProxyClient {
     private func finish() {
         if case .closed = stage { return }
         stage = .closed
-        loop.metrics.clientConnectionsClosed += 1
+        endpoint.metrics.clientConnectionsClosed += 1
         if number != 0 { loop.unregister(number) }
         leave()
     }
@@ -185,13 +191,13 @@ class ClientConnection: RelayEnd, ProxyClient {
     // MARK: Counting
 
     final func countLogin() {
-        if usesTLS { loop.metrics.clientConnectionsTLS += 1 } else { loop.metrics.clientConnectionsNoTLS += 1 }
+        if usesTLS { endpoint.metrics.clientConnectionsTLS += 1 } else { endpoint.metrics.clientConnectionsNoTLS += 1 }
     }
 
     @inline(__always)
     final func countRequest() {
-        loop.metrics.queryRequests += 1
-        if usesTLS { loop.metrics.queryRequestsTLS += 1 } else { loop.metrics.queryRequestsNoTLS += 1 }
+        endpoint.metrics.queryRequests += 1
+        if usesTLS { endpoint.metrics.queryRequestsTLS += 1 } else { endpoint.metrics.queryRequestsNoTLS += 1 }
     }
 
     /// A backend is asked for.
@@ -199,16 +205,22 @@ class ClientConnection: RelayEnd, ProxyClient {
     final func noteAsked() {
         lastActive = Int64.max
         askedAt = Clock.now()
+        lentAt = askedAt
         isWaiting = true
+        loop.asks(number)
     }
+
+    /// After `noteAsked`, of a client that had to wait.
+    final func noteLent(_ now: Int64) { lentAt = now }
 
     /// What was asked for is answered.
     @inline(__always)
     final func noteAnswered() {
         let now = Clock.now()
         if askedAt > 0 {
-            loop.metrics.queryResponseNanoseconds += Int(now - askedAt)
-            loop.metrics.queryResponseCount += 1
+            endpoint.metrics.queryResponseNanoseconds += Int(now - askedAt)
+            endpoint.metrics.databaseResponseNanoseconds += Int(now - lentAt)
+            endpoint.metrics.queryResponseCount += 1
             askedAt = 0
         }
         lastActive = now

@@ -8,14 +8,24 @@ import PostgresWire
 import ProxyCore
 import Synchronization
 
-/// What all event loops know about one group of targets.
-final class GroupShared: Sendable {
+/// What a group's part of the configuration says, with what is derived from it once for all loops; replaced as a whole when
+/// the file is read again.
+struct GroupSettings: Sendable {
     let configuration: ProxyConfiguration.Group
     let authenticator: FileAuthenticator
+
+    init(_ configuration: ProxyConfiguration.Group) {
+        self.configuration = configuration
+        authenticator = FileAuthenticator(users: configuration.users, iam: configuration.iam)
+    }
+}
+
+/// What all event loops know about one group of targets.
+final class GroupShared: Sendable {
     let targetTLS: NIOSSLContext?
     let logger: Logger
-    /// How many connections to a user's database may be open over all loops.
-    let budget: ConnectionBudget
+    /// How many connections may be open over all loops.
+    let budget = ConnectionBudget()
     /// What MySQL clients are greeted with; nil until a server has answered.
     private let knownGreeting = Mutex<MySQLGreeting?>(nil)
     /// For MySQL clients that send a password without TLS; made when the first does.
@@ -29,10 +39,7 @@ final class GroupShared: Sendable {
     }
 
     init(_ configuration: ProxyConfiguration.Group, logger: Logger) throws {
-        self.configuration = configuration
         self.logger = logger
-        authenticator = FileAuthenticator(users: configuration.users, iam: configuration.iam)
-        budget = ConnectionBudget()
         if configuration.targetTLS == .disable {
             targetTLS = nil
         } else {
@@ -66,45 +73,4 @@ final class GroupShared: Sendable {
         }
         return made
     }
-}
-
-/// Permits to open backend connections, shared by the loops; a pool that finds none left tries again on its tick, and
-/// others give up idle connections while someone starves.
-final class ConnectionBudget: Sendable {
-    private struct State {
-        var used: [String: Int] = [:]
-        var starving: [String: Int] = [:]
-    }
-
-    private let state = Mutex(State())
-
-    func take(_ key: String, limit: Int) -> Bool {
-        state.withLock { state in
-            let used = state.used[key, default: 0]
-            if used >= limit {
-                state.starving[key] = min(state.starving[key, default: 0] + 1, 64)
-                return false
-            }
-            state.used[key] = used + 1
-            return true
-        }
-    }
-
-    func giveBack(_ key: String) {
-        state.withLock { state in
-            let used = state.used[key, default: 0] - 1
-            state.used[key] = used > 0 ? used : nil
-        }
-    }
-
-    /// Whether another loop wants a permit; asking takes one such wish away.
-    func answerStarvation(_ key: String) -> Bool {
-        state.withLock { state in
-            guard let wishes = state.starving[key], wishes > 0 else { return false }
-            state.starving[key] = wishes > 1 ? wishes - 1 : nil
-            return true
-        }
-    }
-
-    func used(_ key: String) -> Int { state.withLock { $0.used[key, default: 0] } }
 }

@@ -13,19 +13,11 @@ final class ListenerContext: Sendable {
     let policy: ClientLogin.Policy
     let mysqlPolicy: MySQLClientLogin.Policy
     let state: ProxyState
-    /// Takes a cancel request to the client it is for, in this process or another.
-    let cancel: @Sendable (_ processID: UInt32, _ secret: [UInt8]) -> Void
-    /// The same for MySQL's KILL; completes on the event loop given.
-    let kill: Kill
-    typealias Kill =
-        @Sendable (_ number: UInt32, _ user: String, _ queryOnly: Bool, _ loop: any EventLoop)
-        -> EventLoopFuture<KillOutcome>
+    let router: ClientRouter
 
     init(
-        _ listener: ProxyConfiguration.Listener, state: ProxyState, allowsLocalFiles: Bool,
-        cancel: @escaping @Sendable (_ processID: UInt32, _ secret: [UInt8]) -> Void, kill: @escaping Kill
+        _ listener: ProxyConfiguration.Listener, state: ProxyState, allowsLocalFiles: Bool, router: ClientRouter
     ) throws {
-        self.kill = kill
         var mysqlPolicy = MySQLClientLogin.Policy()
         mysqlPolicy.offersTLS = listener.tls != nil
         mysqlPolicy.requiresTLS = listener.requireTLS
@@ -35,31 +27,44 @@ final class ListenerContext: Sendable {
         role = listener.role
         splitsReads = listener.role == .readWrite && listener.readWriteSplit
         self.state = state
-        self.cancel = cancel
+        self.router = router
         guard let files = listener.tls else {
             tls = nil
             policy = ClientLogin.Policy(offersTLS: false, requiresTLS: listener.requireTLS)
             return
         }
-        var configuration = TLSConfiguration.makeServerConfiguration(
-            certificateChain: try NIOSSLCertificate.fromPEMFile(files.certificate).map { .certificate($0) },
-            privateKey: .privateKey(try NIOSSLPrivateKey(file: files.key, format: .pem)))
+        tls = try NIOSSLContext(configuration: Self.tls(files))
+        policy = ClientLogin.Policy(offersTLS: true, requiresTLS: listener.requireTLS)
+    }
+
+    private static func tls(_ files: ProxyConfiguration.TLSFiles) throws -> TLSConfiguration {
+        let own = ProxyConfiguration.CertificateFiles(certificate: files.certificate, key: files.key)
+        let (chain, key) = try identity(own)
+        var configuration = TLSConfiguration.makeServerConfiguration(certificateChain: chain, privateKey: key)
         configuration.minimumTLSVersion = .tlsv12
         if let authority = files.clientCA {
             configuration.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(authority))
             configuration.certificateVerification = .noHostnameVerification
         }
-        tls = try NIOSSLContext(configuration: configuration)
-        policy = ClientLogin.Policy(offersTLS: true, requiresTLS: listener.requireTLS)
+        guard let hosts = try files.hosts?.mapValues(identity), !hosts.isEmpty else { return configuration }
+        configuration.sslContextCallback = { client, promise in
+            var wanted = NIOSSLContextConfigurationOverride.noChanges
+            let name = client.serverHostname?.lowercased() ?? ""
+            if let (chain, key) = hosts[name] ?? hosts["*" + name.drop { $0 != "." }] {
+                wanted.certificateChain = chain
+                wanted.privateKey = key
+            }
+            promise.succeed(wanted)
+        }
+        return configuration
     }
-}
 
-/// What came of a KILL for a number that may be one of the proxy's.
-enum KillOutcome: Sendable {
-    case done
-    case forbidden
-    /// Not one of ours: the server may know it.
-    case unknown
-    /// A client of another proxy process.
-    case elsewhere(ProxyConfiguration.Address)
+    private static func identity(
+        _ files: ProxyConfiguration.CertificateFiles
+    ) throws -> ([NIOSSLCertificateSource], NIOSSLPrivateKeySource) {
+        (
+            try NIOSSLCertificate.fromPEMFile(files.certificate).map { .certificate($0) },
+            .privateKey(try NIOSSLPrivateKey(file: files.key, format: .pem))
+        )
+    }
 }

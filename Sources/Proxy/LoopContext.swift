@@ -12,9 +12,12 @@ final class LoopContext {
     let eventLoop: any EventLoop
     let index: Int
     let loopCount: Int
-    let configuration: ProxyConfiguration
+    private(set) var configuration: ProxyConfiguration
     let logger: Logger
+    /// Of what is no client's; the clients' are counted at their endpoints.
     var metrics = ProxyMetrics()
+    private var endpoints: [String: EndpointCounts] = [:]
+    private var pollNanoseconds: Int64
     private(set) var clients: [UInt32: any ProxyClient] = [:]
     var groups: [GroupContext] = []
     private var nextClient: UInt32 = 0
@@ -22,6 +25,9 @@ final class LoopContext {
     private var repeated: RepeatedTask?
     let scramble: UInt32
     private var loginRate: LoginRate?
+    /// Who asked for a backend last, and whether it was the same client as the time before.
+    private var lastAsker: UInt32 = 0
+    private var hasOneAsker = false
 
     init(eventLoop: any EventLoop, index: Int, loopCount: Int, configuration: ProxyConfiguration, logger: Logger) {
         self.eventLoop = eventLoop
@@ -32,6 +38,32 @@ final class LoopContext {
         scramble = UInt32.random(in: 0..<1 << 22)
         nextClient = scramble
         loginRate = LoginRate(perSecond: configuration.loginsPerSecond)
+        pollNanoseconds = configuration.pollNanoseconds
+    }
+
+    /// The file was read again; `settings` are those of the groups, in their order.
+    func configure(_ configuration: ProxyConfiguration, _ settings: [GroupSettings]) {
+        if configuration.loginsPerSecond != self.configuration.loginsPerSecond {
+            loginRate = LoginRate(perSecond: configuration.loginsPerSecond)
+        }
+        self.configuration = configuration
+        pollNanoseconds = configuration.pollNanoseconds
+        for (group, settings) in zip(groups, settings) { group.configure(settings) }
+    }
+
+    /// Where the clients of a listener are counted.
+    func endpoint(_ name: String) -> EndpointCounts {
+        if let known = endpoints[name] { return known }
+        let made = EndpointCounts()
+        endpoints[name] = made
+        return made
+    }
+
+    /// Hangs up on the clients of listeners that are no more.
+    func close(listeners names: Set<String>, group: GroupContext) {
+        for client in Array(clients.values) where client.group === group && names.contains(client.listenerName) {
+            client.close()
+        }
     }
 
     /// Whether one more client of this address may begin to log in now.
@@ -65,6 +97,21 @@ final class LoopContext {
         if ticks % 20 == 0 {
             for client in Array(clients.values) { client.checkTimeouts(now) }
         }
+    }
+
+    // MARK: Waiting awake
+
+    @inline(__always)
+    func asks(_ client: UInt32) {
+        hasOneAsker = client == lastAsker
+        lastAsker = client
+    }
+
+    /// Waits a moment for what `end` sends next, if `client` has the loop to itself.
+    @inline(__always)
+    func stayAwake(for end: RelayEnd, _ client: UInt32) {
+        guard hasOneAsker, client == lastAsker, pollNanoseconds > 0, end.socket >= 0 else { return }
+        AwakeWait.forBytes(end.socket, nanoseconds: pollNanoseconds)
     }
 
     // MARK: Clients
@@ -104,14 +151,17 @@ final class LoopContext {
         return .done
     }
 
-    /// Counters, with gauges filled in.
-    func snapshot() -> ProxyMetrics {
-        var result = metrics
-        result.clientConnections = clients.count
+    /// Counters, with gauges filled in, by endpoint and for everything else.
+    func snapshot() -> MetricsSnapshot {
+        var snapshot = MetricsSnapshot()
+        for (name, endpoint) in endpoints { snapshot.endpoints[name] = endpoint.metrics }
         for client in clients.values {
-            if client.isPinned { result.databaseConnectionsCurrentlySessionPinned += 1 }
-            if client.isInTransaction { result.databaseConnectionsCurrentlyInTransaction += 1 }
+            let name = client.listenerName
+            snapshot.endpoints[name]?.clientConnections += 1
+            if client.isPinned { snapshot.endpoints[name]?.databaseConnectionsCurrentlySessionPinned += 1 }
+            if client.isInTransaction { snapshot.endpoints[name]?.databaseConnectionsCurrentlyInTransaction += 1 }
         }
+        var result = metrics
         for group in groups {
             for pool in group.pools.values {
                 let counts = pool.counts
@@ -120,13 +170,15 @@ final class LoopContext {
                 result.databaseConnectionsWithTLS += counts.encrypted
                 result.clientsWaiting += counts.waiting
                 if index == 0 { result.maxDatabaseConnectionsAllowed += counts.limit }
+                for (target, counts) in pool.perTarget { snapshot.add(counts, target, of: group) }
             }
             if index == 0 {
                 result.targets += group.topology.known
                 result.availableTargets += group.topology.members.count
             }
         }
-        return result
+        snapshot.rest = result
+        return snapshot
     }
 }
 
@@ -143,12 +195,29 @@ final class GroupContext {
     var alarm: () -> Void = {}
     var monitor: (any TopologyWatch)?
 
-    var configuration: ProxyConfiguration.Group { shared.configuration }
+    private var settings: GroupSettings
+    var configuration: ProxyConfiguration.Group { settings.configuration }
+    var authenticator: FileAuthenticator { settings.authenticator }
     var logger: Logger { shared.logger }
 
-    init(shared: GroupShared, loop: LoopContext) {
+    init(shared: GroupShared, settings: GroupSettings, loop: LoopContext) {
         self.shared = shared
+        self.settings = settings
         self.loop = loop
+    }
+
+    func configure(_ settings: GroupSettings) {
+        let isInitialisedOtherwise = settings.configuration.pool.initQuery != configuration.pool.initQuery
+        self.settings = settings
+        for pool in pools.values { pool.configure(renewing: isInitialisedOtherwise) }
+        monitor?.configure()
+    }
+
+    /// Who asks the targets what they are.
+    var healthCredentials: BackendCredentials? {
+        guard let user = configuration.healthUser ?? configuration.users.first?.name else { return nil }
+        if let password = configuration.healthPassword { return BackendCredentials(user: user, password: password) }
+        return authenticator.backendCredentials(user: user, database: configuration.healthDatabase)
     }
 
     /// The pool for `key`, made when there is none yet. A group has one engine, so that all its pools are of one kind.

@@ -10,12 +10,12 @@ final class MetricsEndpoint: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
     private let state: ProxyState
-    private let proxyName: String
+    private let prometheus: PrometheusMetrics
     private var head = ByteBuffer()
 
-    init(state: ProxyState, proxyName: String) {
+    init(state: ProxyState, prometheus: PrometheusMetrics) {
         self.state = state
-        self.proxyName = proxyName
+        self.prometheus = prometheus
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -25,9 +25,10 @@ final class MetricsEndpoint: ChannelInboundHandler {
         let path = text.split(separator: " ").dropFirst().first ?? ""
         let subject = text.hasPrefix("GET ") ? String(path.dropFirst()) : "?"
         let channel = context.channel
-        let proxyName = self.proxyName
+        let (proxy, prometheus) = (state, prometheus)
         state.gather(on: context.eventLoop).whenSuccess { state in
-            let (type, found) = MetricsEndpoint.body(subject, state, proxyName)
+            proxy.report(state)
+            let (type, found) = MetricsEndpoint.body(subject, state, prometheus)
             let body = found ?? "not found\n"
             var answer = ByteBuffer()
             answer.writeString("HTTP/1.1 \(found == nil ? "404 Not Found" : "200 OK")\r\n")
@@ -37,10 +38,10 @@ final class MetricsEndpoint: ChannelInboundHandler {
         }
     }
 
-    private static func body(_ subject: String, _ state: ProxyState.Part, _ name: String) -> (String, String?) {
-        if subject.isEmpty || subject == "metrics" {
-            return ("text/plain; version=0.0.4", state.metrics.prometheusText(proxyName: name))
-        }
+    private static func body(
+        _ subject: String, _ state: ProxyState.Part, _ prometheus: PrometheusMetrics
+    ) -> (String, String?) {
+        if subject.isEmpty || subject == "metrics" { return ("text/plain; version=0.0.4", prometheus.text) }
         guard let (columns, rows) = AdminConsole.table(subject, state) else { return ("text/plain", nil) }
         let objects = rows.map { row in
             "{" + zip(columns, row).map { "\(quoted($0)):\($1.map(quoted) ?? "null")" }.joined(separator: ",") + "}"

@@ -137,7 +137,7 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
             startTLS()
         case .authenticate:
             user = login?.response?.user ?? ""
-            let method = group.shared.authenticator.mysqlMethod(user: user, tls: usesTLS)
+            let method = group.authenticator.mysqlMethod(user: user, tls: usesTLS)
             if let action = login?.begin(method) { perform(action) }
         case .check(let secret, let check): runCheck(secret, check)
         case .accepted(let bytes):
@@ -145,7 +145,7 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
             stage = .busy
             enter()
         case .fail(let bytes, _):
-            loop.metrics.clientConnectionsSetupFailedAuth += 1
+            endpoint.metrics.clientConnectionsSetupFailedAuth += 1
             write(bytes, flush: true)
             close()
         }
@@ -179,7 +179,7 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
     /// Authenticated: find the pool, and let a server say whether the database may be used.
     private func enter() {
         guard let response = login?.response, let greeting = group.shared.greeting else { return close() }
-        guard let known = group.shared.authenticator.backendCredentials(user: user, database: response.database ?? "")
+        guard let known = group.authenticator.backendCredentials(user: user, database: response.database ?? "")
         else {
             reject(
                 MySQLServerError(
@@ -222,7 +222,7 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
         guard let status = group.shared.greeting?.status, let bytes = login?.ok(status: status) else { return }
         login = nil
         write(bytes, flush: true)
-        if !isChangingUser { loop.metrics.clientConnectionsSetupSucceeded += 1 }
+        if !isChangingUser { endpoint.metrics.clientConnectionsSetupSucceeded += 1 }
         isChangingUser = false
         stage = .open
         lastActive = Clock.now()
@@ -233,7 +233,7 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
     private func finishWelcome(_ error: MySQLServerError?) {
         isWelcoming = false
         if let error {
-            loop.metrics.clientConnectionsSetupFailedAuth += 1
+            endpoint.metrics.clientConnectionsSetupFailedAuth += 1
             return reject(error, sequence: nil)
         }
         if let database = session?.settings.content.database { pool?.common.learn(database, now: Clock.now()) }
@@ -275,7 +275,7 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
             if let bytes = toBackend.take(), let backend {
                 lastActive = Int64.max
                 backend.send(bytes)
-                if !backend.isWritable { pauseReads() }
+                if backend.isWritable { loop.stayAwake(for: backend, number) } else { pauseReads() }
             }
             if let bytes = toClient.take() {
                 lastActive = Clock.now()
@@ -292,7 +292,7 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
             case .backend(let last): return demand(session, last: last)
             case .reader:
                 noteAsked()
-                loop.metrics.readsSplit += 1
+                endpoint.metrics.readsSplit += 1
                 return borrow(from: pool?.readers, settings: session.settings)
             case .termination: return close()
             case .kill(let queryOnly, let id): return kill(queryOnly: queryOnly, id: id)
@@ -401,10 +401,11 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
             noteAnswered()
             releaseBackend()
             resumeReads()
+            loop.stayAwake(for: self, number)
             drive()
         case .reroute:
             releaseBackend()
-            loop.metrics.readsRerouted += 1
+            endpoint.metrics.readsRerouted += 1
             drive()
         case .reset:
             noteAnswered()
@@ -530,7 +531,7 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
         guard let target = UInt32(exactly: id) else { return passKill() }
         stage = .busy
         let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
-        listener.kill(target, user, queryOnly, loop.eventLoop).whenComplete { result in
+        listener.router.kill(target, user: user, queryOnly: queryOnly, on: loop.eventLoop).whenComplete { result in
             bound.value.killed((try? result.get()) ?? .unknown, queryOnly: queryOnly, id: target)
         }
     }
@@ -543,7 +544,7 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
             answerKill(MySQLServerError(code: 1095, state: "HY000", message: "You are not owner of thread \(id)"))
         case .unknown: passKill()
         case .elsewhere(let peer):
-            guard let password = group.shared.authenticator.password(user: user) else { return passKill() }
+            guard let password = group.authenticator.password(user: user) else { return passKill() }
             let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
             MySQLKill.send(
                 "KILL \(queryOnly ? "QUERY " : "")\(id)", to: peer,

@@ -87,6 +87,8 @@ protocol BackendBorrower: AnyObject {
     associatedtype Backend: PooledBackend
     var id: Int { get }
     func borrowed(_ connection: Backend)
+    /// It had to wait for the connection it is about to get.
+    func noteLent(_ now: Int64)
     func borrowFailed(_ failure: BorrowFailure<Backend.Failure>)
     func lingeredLongEnough(_ now: Int64) -> Bool
     /// Give the connection back, if it is still not needed.
@@ -95,6 +97,8 @@ protocol BackendBorrower: AnyObject {
 
 /// A client connection of either engine, as the loop and the console see it.
 protocol ProxyClient: AnyObject {
+    var group: GroupContext { get }
+    var listenerName: String { get }
     var summary: ClientSummary { get }
     var isPinned: Bool { get }
     var isInTransaction: Bool { get }

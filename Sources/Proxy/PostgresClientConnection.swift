@@ -93,7 +93,7 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
             write(bytes, flush: true)
             startTLS()
         case .cancel(let processID, let secret):
-            listener.cancel(processID, secret)
+            listener.router.cancel(processID, secret: secret)
             // PostgreSQL closes the connection as its only answer.
             close()
         case .authenticate(let parameters): authenticate(parameters)
@@ -103,7 +103,7 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
             stage = .busy
             enter()
         case .fail(let error):
-            loop.metrics.clientConnectionsSetupFailedAuth += 1
+            endpoint.metrics.clientConnectionsSetupFailedAuth += 1
             reject(error)
         }
     }
@@ -117,7 +117,7 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
         if parameters.minor > 0 || parameters.pairs.contains(where: { $0.name.hasPrefix("_pq_.") }) {
             negotiate(parameters)
         }
-        let method = group.shared.authenticator.method(user: user, database: database, tls: usesTLS)
+        let method = group.authenticator.method(user: user, database: database, tls: usesTLS)
         let salt = secret.map { _ in UInt8.random(in: 0...255) }
         guard let action = login?.begin(method, salt: salt) else { return }
         perform(action)
@@ -155,7 +155,7 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
             enterAdmin()
             return
         }
-        guard let credentials = group.shared.authenticator.backendCredentials(user: user, database: database) else {
+        guard let credentials = group.authenticator.backendCredentials(user: user, database: database) else {
             reject(.fatal("28000", "the proxy has no credentials for the role \"\(user)\""))
             return
         }
@@ -236,7 +236,7 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
         bytes.writePostgresBackendKey(processID: number, secret: secret)
         bytes.writePostgresReady(.idle)
         write(bytes, flush: true)
-        loop.metrics.clientConnectionsSetupSucceeded += 1
+        endpoint.metrics.clientConnectionsSetupSucceeded += 1
         stage = .open
         takeEarlyBytes()
     }
@@ -266,7 +266,7 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
         bytes.writePostgresBackendKey(processID: number, secret: 0)
         bytes.writePostgresReady(.idle)
         write(bytes, flush: true)
-        loop.metrics.clientConnectionsSetupSucceeded += 1
+        endpoint.metrics.clientConnectionsSetupSucceeded += 1
     }
 
     // MARK: Requests
@@ -296,7 +296,7 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
                 borrow(from: pool, settings: session.settings)
             case .reader:
                 noteAsked()
-                loop.metrics.readsSplit += 1
+                endpoint.metrics.readsSplit += 1
                 borrow(from: pool?.readers, settings: session.settings)
             }
         } catch {
@@ -321,7 +321,7 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
         }
         if let bytes = toBackend.take() {
             backend.send(bytes)
-            if !backend.isWritable { pauseReads() }
+            if backend.isWritable { loop.stayAwake(for: backend, number) } else { pauseReads() }
         }
         if let bytes = toClient.take() { write(bytes, flush: true) }
         if readsPaused, backend.isWritable, session.pendingBytes <= ClientConnection.readAhead { resumeReads() }
@@ -360,7 +360,7 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
         case .login(let refusal): error = refusal
         }
         isWaiting = false
-        loop.metrics.clientConnectionsSetupFailedAuth += isWelcoming ? 1 : 0
+        endpoint.metrics.clientConnectionsSetupFailedAuth += isWelcoming ? 1 : 0
         reject(error)
     }
 
@@ -399,14 +399,14 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
             }
             if isWelcoming { finishWelcome() }
             resumeReads()
-            if session?.pending != nil, backend == nil { drive() }
+            if session?.pending == nil { loop.stayAwake(for: self, number) } else if backend == nil { drive() }
         case .reroute:
             if let connection = backend {
                 backend = nil
                 connection.resumeReads()
                 lender?.release(connection)
             }
-            loop.metrics.readsRerouted += 1
+            endpoint.metrics.readsRerouted += 1
             drive()
         case .fail(let error):
             if let connection = backend {

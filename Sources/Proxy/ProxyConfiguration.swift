@@ -30,15 +30,23 @@ package struct ProxyConfiguration: Sendable {
         }
     }
 
+    package struct CertificateFiles: Sendable, Codable {
+        package var certificate: String
+        package var key: String
+    }
+
     package struct TLSFiles: Sendable, Codable {
         package var certificate: String
         package var key: String
+        /// Other certificates, by the name that a client asks for (SNI); `*.NAME` is good for one more label in front.
+        package var hosts: [String: CertificateFiles]?
         /// With it, clients must present a certificate this CA has signed.
         package var clientCA: String?
 
         enum CodingKeys: String, CodingKey {
             case certificate
             case key
+            case hosts
             case clientCA = "client_ca"
         }
     }
@@ -52,6 +60,8 @@ package struct ProxyConfiguration: Sendable {
         package var requireTLS: Bool = false
         /// READ_WRITE: reads outside transactions run on readers that have what the session wrote.
         package var readWriteSplit = false
+
+        var address: Address { Address(host: host, port: port) }
 
         enum CodingKeys: String, CodingKey {
             case name
@@ -115,8 +125,10 @@ package struct ProxyConfiguration: Sendable {
     }
 
     package struct PoolSettings: Sendable {
-        /// Most connections to one target for each user and database; `max_connections_percent` of `target_max_connections`.
+        /// Most connections for each user, database and role.
         package var maxConnections = 20
+        /// Most connections to one target, whoever they are for: `max_connections_percent` of `target_max_connections`.
+        package var maxConnectionsOfTarget = Int.max
         package var maxIdleConnections = 10
         package var minConnections = 0
         package var borrowTimeout = Duration.seconds(120)
@@ -142,7 +154,9 @@ package struct ProxyConfiguration: Sendable {
         package var users: [User] = []
         package var iam = IAM()
         package var pool = PoolSettings()
+        /// Who asks the targets what they are; without a password it is one of the users, and nil the first of them.
         package var healthUser: String?
+        package var healthPassword: Secret?
         package var healthDatabase = "postgres"
     }
 
@@ -153,6 +167,8 @@ package struct ProxyConfiguration: Sendable {
     package var loginTimeout = Duration.seconds(15)
     /// Log-ins a second from one client address, for each thread; nil is no limit.
     package var loginsPerSecond: Double?
+    /// How long a loop waits awake for a client that has it to itself; not at all unless somebody asks for it.
+    package var pollNanoseconds: Int64 = 0
     /// Users who may connect to the database `borealis` and ask SHOW.
     package var adminUsers: [String] = []
     /// This process's number among its peers, 0 to 127; it is part of the cancel keys it hands out.
@@ -231,6 +247,7 @@ extension ProxyConfiguration {
         }
         struct Health: Codable {
             var user: String?
+            var password: String?
             var database: String?
         }
         struct Group: Codable {
@@ -264,6 +281,7 @@ extension ProxyConfiguration {
         var maxClients: Int?
         var loginTimeoutSeconds: Double?
         var loginsPerSecond: Double?
+        var pollMicroseconds: Int64?
         var adminUsers: [String]?
         var proxyID: Int?
         var peers: [String: Address]?
@@ -276,6 +294,7 @@ extension ProxyConfiguration {
             case maxClients = "max_clients"
             case loginTimeoutSeconds = "login_timeout_seconds"
             case loginsPerSecond = "logins_per_second"
+            case pollMicroseconds = "poll_microseconds"
             case adminUsers = "admin_users"
             case proxyID = "proxy_id"
             case peers
@@ -292,6 +311,7 @@ extension ProxyConfiguration {
         maxClients = file.maxClients ?? 20_000
         if let seconds = file.loginTimeoutSeconds { loginTimeout = .seconds(seconds) }
         loginsPerSecond = file.loginsPerSecond
+        if let microseconds = file.pollMicroseconds { pollNanoseconds = max(0, min(microseconds, 1_000)) * 1_000 }
         adminUsers = file.adminUsers ?? []
         proxyID = (file.proxyID ?? 0) & 127
         for (id, address) in file.peers ?? [:] {
@@ -316,6 +336,7 @@ extension ProxyConfiguration {
                 result.iam.keys[key.id] = IAM.Key(secret: Secret(key.secret), users: key.users.map { Set($0) })
             }
             result.healthUser = group.health?.user
+            result.healthPassword = group.health?.password.map { Secret($0) }
             result.healthDatabase = group.health?.database ?? (result.engine == .postgresql ? "postgres" : "")
             return result
         }
@@ -327,6 +348,7 @@ extension ProxyConfiguration {
             result.maxConnections = max(1, limit)
         } else if let whole = pool.targetMaxConnections {
             result.maxConnections = max(1, whole * (pool.maxConnectionsPercent ?? 100) / 100)
+            result.maxConnectionsOfTarget = result.maxConnections
         }
         result.maxIdleConnections =
             pool.maxIdleConnections ?? pool.maxIdleConnectionsPercent

@@ -19,11 +19,14 @@ struct ProxyMetrics: Sendable {
     var databaseConnectionsSetupSucceeded = 0
     var databaseConnectionsSetupFailed = 0
     var databaseConnectionRequests = 0
+    var databaseConnectionRequestsWithTLS = 0
     var databaseConnectionsWithTLS = 0
     var maxDatabaseConnectionsAllowed = 0
     var borrowLatencyNanoseconds = 0
     var borrowLatencyCount = 0
     var queryResponseNanoseconds = 0
+    /// Of that, from the moment a backend was lent.
+    var databaseResponseNanoseconds = 0
     var queryResponseCount = 0
     var queryRequests = 0
     var queryRequestsTLS = 0
@@ -45,6 +48,7 @@ struct ProxyMetrics: Sendable {
         sum.borrowLatencyNanoseconds += right.borrowLatencyNanoseconds
         sum.borrowLatencyCount += right.borrowLatencyCount
         sum.queryResponseNanoseconds += right.queryResponseNanoseconds
+        sum.databaseResponseNanoseconds += right.databaseResponseNanoseconds
         sum.queryResponseCount += right.queryResponseCount
         return sum
     }
@@ -61,6 +65,7 @@ struct ProxyMetrics: Sendable {
         (\.databaseConnectionsSetupSucceeded, "DatabaseConnectionsSetupSucceeded"),
         (\.databaseConnectionsSetupFailed, "DatabaseConnectionsSetupFailed"),
         (\.databaseConnectionRequests, "DatabaseConnectionRequests"),
+        (\.databaseConnectionRequestsWithTLS, "DatabaseConnectionRequestsWithTLS"),
         (\.queryRequests, "QueryRequests"),
         (\.queryRequestsTLS, "QueryRequestsTLS"),
         (\.queryRequestsNoTLS, "QueryRequestsNoTLS"),
@@ -84,22 +89,58 @@ struct ProxyMetrics: Sendable {
         (\.targets, "Targets"),
     ]
 
-    /// Prometheus text format 0.0.4 (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
-    func prometheusText(proxyName: String) -> String {
-        let label = "{ProxyName=\"\(proxyName.filter { $0 != "\"" && $0 != "\\" && $0 != "\n" })\"}"
-        var text = ""
-        func line(_ kind: String, _ name: String, _ value: String) {
-            text += "# TYPE \(name) \(kind)\n\(name)\(label) \(value)\n"
-        }
-        for (path, name) in ProxyMetrics.counters { line("counter", name, "\(self[keyPath: path])") }
-        for (path, name) in ProxyMetrics.gauges { line("gauge", name, "\(self[keyPath: path])") }
-        line("gauge", "AvailabilityPercentage", "\(targets == 0 ? 0 : 100 * availableTargets / targets)")
-        func average(_ name: String, _ total: Int, _ count: Int) {
-            line("counter", name + "_microseconds_sum", "\(total / 1000)")
-            line("counter", name + "_microseconds_count", "\(count)")
-        }
-        average("DatabaseConnectionsBorrowLatency", borrowLatencyNanoseconds, borrowLatencyCount)
-        average("QueryResponseLatency", queryResponseNanoseconds, queryResponseCount)
-        return text
+    /// What counts up, by name; latencies as a sum of microseconds and how many there were.
+    var totals: [(name: String, value: Int)] {
+        ProxyMetrics.counters.map { ($0.1, self[keyPath: $0.0]) } + [
+            ("DatabaseConnectionsBorrowLatency_microseconds_sum", borrowLatencyNanoseconds / 1000),
+            ("DatabaseConnectionsBorrowLatency_microseconds_count", borrowLatencyCount),
+            ("QueryResponseLatency_microseconds_sum", queryResponseNanoseconds / 1000),
+            ("QueryResponseLatency_microseconds_count", queryResponseCount),
+            ("QueryDatabaseResponseLatency_microseconds_sum", databaseResponseNanoseconds / 1000),
+            ("QueryDatabaseResponseLatency_microseconds_count", queryResponseCount),
+        ]
+    }
+
+    /// What is as it is now, by name.
+    var levels: [(name: String, value: Int)] {
+        ProxyMetrics.gauges.map { ($0.1, self[keyPath: $0.0]) }
+            + [("AvailabilityPercentage", targets == 0 ? 0 : 100 * availableTargets / targets)]
+    }
+}
+
+/// What is counted of the clients of one endpoint on one event loop.
+final class EndpointCounts {
+    var metrics = ProxyMetrics()
+}
+
+/// What one loop counted, or all of them.
+struct MetricsSnapshot: Sendable {
+    struct Target: Sendable {
+        var group: String
+        var role: String
+        var counts = TargetCounts()
+    }
+
+    var rest = ProxyMetrics()
+    var endpoints: [String: ProxyMetrics] = [:]
+    var targets: [String: Target] = [:]
+
+    var whole: ProxyMetrics { endpoints.values.reduce(rest, +) }
+
+    mutating func add(_ counts: TargetCounts, _ address: ProxyConfiguration.Address, of group: GroupContext) {
+        let role: ProxyConfiguration.Role = group.topology.writer == address ? .readWrite : .readOnly
+        let target = Target(group: group.configuration.name, role: role.rawValue, counts: counts)
+        add(target, "\(address.host):\(address.port)")
+    }
+
+    private mutating func add(_ target: Target, _ name: String) {
+        targets[name, default: Target(group: target.group, role: target.role)].counts.open += target.counts.open
+        targets[name]?.counts.borrowed += target.counts.borrowed
+    }
+
+    mutating func add(_ other: MetricsSnapshot) {
+        rest = rest + other.rest
+        endpoints.merge(other.endpoints, uniquingKeysWith: +)
+        for (name, target) in other.targets { add(target, name) }
     }
 }

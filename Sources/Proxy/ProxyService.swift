@@ -13,73 +13,93 @@ import ProxyCore
 /// Standalone use reads a YAML file (`ProxyConfiguration(yaml:)`); the control plane makes the configuration itself.
 package enum ProxyService {
     /// Serves until the surrounding task is cancelled, then closes everything.
-    package static func run(configuration: ProxyConfiguration, logger: Logger) async throws {
-        let running = try await start(configuration: configuration, logger: logger)
-        do {
-            while true { try await Task.sleep(for: .seconds(3600)) }
-        } catch {
-            try await running.stop()
-        }
-    }
-
-    /// Starts and returns once every listener is bound.
-    package static func start(configuration: ProxyConfiguration, logger: Logger) async throws -> RunningProxy {
+    ///
+    /// - Parameters:
+    ///   - changes: configurations to go on with; they hold for what begins from then on
+    ///   - prometheus: the backend of swift-metrics that the metrics address shows
+    package static func run(
+        configuration: ProxyConfiguration, changes: AsyncStream<ProxyConfiguration>, prometheus: PrometheusMetrics,
+        logger: Logger
+    ) async throws {
         let threads = MultiThreadedEventLoopGroup(numberOfThreads: configuration.threads)
-        let proxy = RunningProxy(configuration: configuration, logger: logger, threads: threads)
+        let proxy = RunningProxy(
+            configuration: configuration, prometheus: prometheus, logger: logger, threads: threads)
         do {
             try await proxy.start()
+            for await changed in changes { await proxy.configure(changed) }
         } catch {
             try? await proxy.stop()
             throw error
         }
-        return proxy
+        try await proxy.stop()
     }
 }
 
 /// A started proxy; call `stop` exactly once.
-package final class RunningProxy: Sendable {
-    private let configuration: ProxyConfiguration
+actor RunningProxy {
+    private struct Server {
+        let channel: any Channel
+        /// What its connections are told from now on.
+        let context: NIOLockedValueBox<ListenerContext>
+    }
+
+    private struct Place: Hashable {
+        var group: Int
+        var address: ProxyConfiguration.Address
+    }
+
+    private var configuration: ProxyConfiguration
+    private let router: ClientRouter
     private let logger: Logger
     private let threads: MultiThreadedEventLoopGroup
     private let state: ProxyState
-    private let contexts: NIOLockedValueBox<[ObjectIdentifier: NIOLoopBound<LoopContext>]> = .init([:])
-    private let ordered: NIOLockedValueBox<[NIOLoopBound<LoopContext>]> = .init([])
-    private let servers: NIOLockedValueBox<[any Channel]> = .init([])
+    private let prometheus: PrometheusMetrics
+    private var loops: [NIOLoopBound<LoopContext>] = []
+    private var servers: [Place: Server] = [:]
+    private var metrics: (any Channel)?
 
-    init(configuration: ProxyConfiguration, logger: Logger, threads: MultiThreadedEventLoopGroup) {
+    init(
+        configuration: ProxyConfiguration, prometheus: PrometheusMetrics, logger: Logger,
+        threads: MultiThreadedEventLoopGroup
+    ) {
         self.configuration = configuration
+        self.prometheus = prometheus
         self.logger = logger
         self.threads = threads
-        state = ProxyState()
+        state = ProxyState(name: configuration.name)
+        router = ClientRouter(configuration, threads: threads)
     }
 
     func start() async throws {
-        let groups = try configuration.groups.map { try GroupShared($0, logger: logger) }
+        let shared = try configuration.groups.map { try GroupShared($0, logger: logger) }
+        let settings = configuration.groups.map(GroupSettings.init)
         for (index, eventLoop) in Array(threads.makeIterator()).enumerated() {
-            try await attach(eventLoop, index: index, groups: groups)
+            try await attach(eventLoop, index: index, Array(zip(shared, settings)))
         }
-        let loops = ordered.withLockedValue { $0 }
+        router.attach(loops)
+        let loops = self.loops
         // The monitors live on the first loop and tell the others.
         try await loops[0].eventLoop.submit { RunningProxy.startMonitors(loops) }.get()
-        for (index, group) in groups.enumerated() {
-            for listener in group.configuration.listeners { try await bind(listener, groupIndex: index) }
+        for (index, group) in configuration.groups.enumerated() {
+            for listener in group.listeners { try await bind(listener, group: index) }
         }
-        if let metrics = configuration.metrics { try await bindMetrics(metrics) }
+        if let address = configuration.metrics { try await bindMetrics(address) }
     }
 
-    private func attach(_ eventLoop: any EventLoop, index: Int, groups: [GroupShared]) async throws {
+    private func attach(
+        _ eventLoop: any EventLoop, index: Int, _ groups: [(GroupShared, GroupSettings)]
+    ) async throws {
         let configuration = self.configuration
         let logger = self.logger
         let bound = try await eventLoop.submit {
             let context = LoopContext(
                 eventLoop: eventLoop, index: index, loopCount: configuration.threads, configuration: configuration,
                 logger: logger)
-            context.groups = groups.map { GroupContext(shared: $0, loop: context) }
+            context.groups = groups.map { GroupContext(shared: $0, settings: $1, loop: context) }
             context.start()
             return NIOLoopBound(context, eventLoop: eventLoop)
         }.get()
-        contexts.withLockedValue { $0[ObjectIdentifier(eventLoop)] = bound }
-        ordered.withLockedValue { $0.append(bound) }
+        loops.append(bound)
         state.attach(bound)
     }
 
@@ -115,12 +135,17 @@ package final class RunningProxy: Sendable {
         }
     }
 
-    private func bind(_ listener: ProxyConfiguration.Listener, groupIndex: Int) async throws {
-        let context = try ListenerContext(
-            listener, state: state, allowsLocalFiles: configuration.groups[groupIndex].pool.allowsLocalInfile,
-            cancel: { [self] in cancel($0, secret: $1) },
-            kill: { [self] in kill($0, user: $1, queryOnly: $2, on: $3) })
-        let contexts = self.contexts.withLockedValue { $0 }
+    // MARK: Listening
+
+    private func context(_ listener: ProxyConfiguration.Listener, group: Int) throws -> ListenerContext {
+        try ListenerContext(
+            listener, state: state, allowsLocalFiles: configuration.groups[group].pool.allowsLocalInfile,
+            router: router)
+    }
+
+    private func bind(_ listener: ProxyConfiguration.Listener, group groupIndex: Int) async throws {
+        let context = NIOLockedValueBox(try context(listener, group: groupIndex))
+        let loops = Dictionary(uniqueKeysWithValues: self.loops.map { (ObjectIdentifier($0.eventLoop), $0) })
         let channel = try await ServerBootstrap(group: threads)
             .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -129,20 +154,21 @@ package final class RunningProxy: Sendable {
             .childChannelOption(.writeBufferWaterMark, value: .init(low: 32 << 10, high: 128 << 10))
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    guard let loop = contexts[ObjectIdentifier(channel.eventLoop)]?.value else { return }
+                    guard let loop = loops[ObjectIdentifier(channel.eventLoop)]?.value else { return }
                     let group = loop.groups[groupIndex]
+                    let listener = context.withLockedValue { $0 }
                     switch group.configuration.engine {
                     case .postgresql:
-                        let handler = PostgresClientConnection(listener: context, group: group, loop: loop)
+                        let handler = PostgresClientConnection(listener: listener, group: group, loop: loop)
                         try channel.pipeline.syncOperations.addHandler(handler)
                     case .mysql:
-                        let handler = MySQLClientConnection(listener: context, group: group, loop: loop)
+                        let handler = MySQLClientConnection(listener: listener, group: group, loop: loop)
                         try channel.pipeline.syncOperations.addHandler(handler)
                     }
                 }
             }
             .bind(host: listener.host, port: listener.port).get()
-        servers.withLockedValue { $0.append(channel) }
+        servers[Place(group: groupIndex, address: listener.address)] = Server(channel: channel, context: context)
         logger.notice(
             "listening",
             metadata: [
@@ -152,56 +178,70 @@ package final class RunningProxy: Sendable {
     }
 
     private func bindMetrics(_ address: ProxyConfiguration.Address) async throws {
-        let state = self.state
-        let name = configuration.name
-        let channel = try await ServerBootstrap(group: threads)
+        let (state, prometheus) = (self.state, self.prometheus)
+        metrics = try await ServerBootstrap(group: threads)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(MetricsEndpoint(state: state, proxyName: name))
+                    try channel.pipeline.syncOperations.addHandler(
+                        MetricsEndpoint(state: state, prometheus: prometheus))
                 }
             }
             .bind(host: address.host, port: address.port).get()
-        servers.withLockedValue { $0.append(channel) }
     }
 
-    /// Process ids carry the proxy's number and the loop's, so that a cancel finds its way without a shared table.
-    private func cancel(_ processID: UInt32, secret: [UInt8]) {
-        let proxy = Int(processID >> 23)
-        guard proxy == configuration.proxyID else {
-            if let peer = configuration.peers[proxy] {
-                let loop = threads.next()
-                loop.execute {
-                    CancelSender.send(to: peer, processID: processID, secret: secret, tls: nil, on: loop) {}
+    // MARK: Another configuration
+
+    /// Goes on with another configuration. Clients and connections stay; what is new holds for whoever comes next, time limits
+    /// and sizes of pools at once. What would need a restart is left as it is, and said.
+    func configure(_ wanted: ProxyConfiguration) async {
+        let fixed = configuration.differences(needingRestart: wanted)
+        if !fixed.isEmpty {
+            logger.warning(
+                "restart the proxy for these settings", metadata: ["settings": "\(fixed.joined(separator: ", "))"])
+        }
+        guard wanted.groups.map(\.engine) == configuration.groups.map(\.engine) else { return }
+        configuration = wanted.keeping(configuration)
+        let (configuration, settings) = (configuration, configuration.groups.map(GroupSettings.init))
+        state.name = configuration.name
+        router.configure(configuration)
+        for loop in loops { loop.eventLoop.execute { loop.value.configure(configuration, settings) } }
+        for (index, group) in configuration.groups.enumerated() { await listen(group.listeners, group: index) }
+        if fixed.isEmpty { logger.notice("configuration read again") }
+    }
+
+    private func listen(_ listeners: [ProxyConfiguration.Listener], group: Int) async {
+        for listener in listeners {
+            do {
+                if let server = servers[Place(group: group, address: listener.address)] {
+                    let fresh = try context(listener, group: group)
+                    server.context.withLockedValue { $0 = fresh }
+                } else {
+                    try await bind(listener, group: group)
                 }
+            } catch {
+                logger.error("cannot listen", metadata: ["listener": "\(listener.name)", "error": "\(error)"])
             }
-            return
         }
-        let loops = ordered.withLockedValue { $0 }
-        let loop = loops[Int(processID & (1 << 23 - 1)) % loops.count]
-        loop.eventLoop.execute { loop.value.cancel(processID, secret: secret) }
-    }
-
-    /// Whether a MySQL client number belongs to this proxy, and whether that client was hit.
-    private func kill(
-        _ number: UInt32, user: String, queryOnly: Bool, on eventLoop: any EventLoop
-    ) -> EventLoopFuture<KillOutcome> {
-        let proxy = Int(number >> 23)
-        guard proxy == configuration.proxyID else {
-            guard let peer = configuration.peers[proxy] else { return eventLoop.makeSucceededFuture(.unknown) }
-            return eventLoop.makeSucceededFuture(.elsewhere(peer))
+        let kept = Set(listeners.map { Place(group: group, address: $0.address) })
+        var closed: Set<String> = []
+        for (place, server) in servers where place.group == group && !kept.contains(place) {
+            servers[place] = nil
+            closed.insert(server.context.withLockedValue { $0.name })
+            try? await server.channel.close()
         }
-        let loops = ordered.withLockedValue { $0 }
-        let loop = loops[Int(number & (1 << 23 - 1)) % loops.count]
-        let admins = configuration.adminUsers
-        return loop.eventLoop.submit { loop.value.kill(number, user: user, admins: admins, queryOnly: queryOnly) }
-            .hop(to: eventLoop)
+        let gone = closed.subtracting(listeners.map(\.name))
+        guard !gone.isEmpty else { return }
+        for loop in loops {
+            loop.eventLoop.execute { loop.value.close(listeners: gone, group: loop.value.groups[group]) }
+        }
     }
 
     /// Closes listeners, clients and backends, and ends the threads.
-    package func stop() async throws {
-        for server in servers.withLockedValue({ $0 }) { try? await server.close() }
-        for loop in ordered.withLockedValue({ $0 }) {
+    func stop() async throws {
+        for server in servers.values { try? await server.channel.close() }
+        try? await metrics?.close()
+        for loop in loops {
             try? await loop.eventLoop.submit { loop.value.stop() }.get()
         }
         try await threads.shutdownGracefully()

@@ -7,13 +7,23 @@ import Synchronization
 /// Asks every loop about itself, for the metrics endpoint and the admin console.
 final class ProxyState: Sendable {
     struct Part: Sendable {
-        var metrics = ProxyMetrics()
+        var metrics = MetricsSnapshot()
         var clients: [ClientSummary] = []
         var pools: [[String?]] = []
         var targets: [[String?]] = []
     }
 
     private let loops: Mutex<[NIOLoopBound<LoopContext>]> = Mutex([])
+    private let knownName: Mutex<String>
+    private let metrics = MetricsReport()
+
+    init(name: String) { knownName = Mutex(name) }
+
+    /// The proxy's, as the metrics have it.
+    var name: String {
+        get { knownName.withLock { $0 } }
+        set { knownName.withLock { $0 = newValue } }
+    }
 
     func attach(_ loop: NIOLoopBound<LoopContext>) { loops.withLock { $0.append(loop) } }
 
@@ -23,7 +33,7 @@ final class ProxyState: Sendable {
         return EventLoopFuture.whenAllSucceed(answers, on: eventLoop).map { parts in
             var sum = Part()
             for part in parts {
-                sum.metrics = sum.metrics + part.metrics
+                sum.metrics.add(part.metrics)
                 sum.clients += part.clients
                 sum.pools += part.pools
                 if sum.targets.isEmpty { sum.targets = part.targets }
@@ -31,6 +41,9 @@ final class ProxyState: Sendable {
             return sum
         }
     }
+
+    /// Tells swift-metrics.
+    func report(_ part: Part) { metrics.give(part.metrics, proxy: name) }
 
     private static func part(of loop: LoopContext) -> Part {
         var part = Part()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import NIOCore
+import NIOPosix
 
 /// One of the two connections that a relay joins: how it writes, and when it reads.
 ///
@@ -16,14 +17,26 @@ class RelayEnd: ChannelDuplexHandler {
     final private(set) var readsPaused = false
     final private var readWithheld = false
 
+    /// The socket, while it is open; else -1.
+    final private(set) var socket: CInt = -1
+
     /// The connection at the relay's other end, while there is one.
     var peer: RelayEnd? { nil }
 
     final var isWritable: Bool { context?.channel.isWritable ?? false }
 
-    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        let found = try? context.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) {
+            $0
+        }
+        socket = found ?? -1
+    }
 
-    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+        socket = -1
+    }
 
     // Named here, because a conformance takes only methods of the class that declares it: what a subclass adds under the
     // name of a method with a default would never be called.

@@ -9,6 +9,8 @@ protocol TopologyWatch: AnyObject {
     func start()
     func stop()
     func alarm()
+    /// The group has other settings.
+    func configure()
 }
 
 /// Asks every target of a group what it is, over a connection kept for that.
@@ -37,7 +39,7 @@ final class TopologyMonitor<Backend: PooledBackend>: BackendOwner, TopologyWatch
     private let publish: (Topology) -> Void
     private var probes: [Probe] = []
     private var nextProbe = 0
-    private let file: TargetsFile?
+    private var file: TargetsFile?
     private var current = Topology()
     private var alarmUntil: Int64 = 0
     private var scheduled = false
@@ -47,8 +49,19 @@ final class TopologyMonitor<Backend: PooledBackend>: BackendOwner, TopologyWatch
         self.group = group
         self.loop = loop
         self.publish = publish
+        configure()
+    }
+
+    func configure() {
         file = group.configuration.targetsFile.map { TargetsFile(path: $0) }
-        follow(group.configuration.targets)
+        if file == nil { follow(group.configuration.targets) }
+        readFile()
+        update()
+    }
+
+    /// Until the file can be read, the targets are those known so far.
+    private func readFile() {
+        if let targets = file?.changed() { follow(targets) }
     }
 
     func start() { tick() }
@@ -80,10 +93,8 @@ final class TopologyMonitor<Backend: PooledBackend>: BackendOwner, TopologyWatch
     private func tick() {
         scheduled = false
         if stopped { return }
-        if let targets = file?.changed() {
-            follow(targets)
-            update()
-        }
+        readFile()
+        update()
         askAll()
         let hurried = current.writer == nil || Clock.now() < alarmUntil
         scheduled = true
@@ -103,10 +114,7 @@ final class TopologyMonitor<Backend: PooledBackend>: BackendOwner, TopologyWatch
     }
 
     private func open(_ index: Int) {
-        guard let user = group.configuration.healthUser ?? group.configuration.users.first?.name,
-            let credentials = group.shared.authenticator.backendCredentials(
-                user: user, database: group.configuration.healthDatabase)
-        else { return }
+        guard let credentials = group.healthCredentials else { return }
         let connection = Backend(
             id: probes[index].id, target: probes[index].target, group: group, owner: self,
             key: PoolKey(

@@ -52,7 +52,7 @@ package struct PoolMachine<Tag> {
         var since: Int64
     }
 
-    package let limits: Limits
+    package var limits: Limits
     private var idle: [Idle] = []
     /// A queue with gaps: `head` is the first that may be live; cancelled waiters have id -1.
     private var waiters: [Waiter] = []
@@ -151,8 +151,8 @@ package struct PoolMachine<Tag> {
         return true
     }
 
-    /// The oldest idle connection, taken out so that its place can be given to another pool.
-    package mutating func evict() -> ConnectionID? { idle.isEmpty ? nil : idle.removeFirst().id }
+    /// The connection that has been idle longest.
+    package var oldestIdle: ConnectionID? { idle.first?.id }
 
     /// A client no longer waits.
     package mutating func cancel(_ waiter: WaiterID) {

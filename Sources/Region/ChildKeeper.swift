@@ -69,6 +69,9 @@ final class ChildKeeper: Sendable {
     /// SIGKILL; it is started again as after any end.
     func kill() { state.withLock { $0.process }?.signal(SIGKILL) }
 
+    /// Asks the process to read its settings again; one that is not running reads them when it starts.
+    func reload() { state.withLock { $0.process }?.signal(SIGHUP) }
+
     func release() { state.withLock { $0.heldBy = nil } }
 
     /// Whether the caller is the first who wants it gone for good, and so the one to stop it.

@@ -13,15 +13,18 @@ extension Supervisor {
 
     /// Writes a proxy's settings and has its process run with them; says whether it listens.
     ///
-    /// Other targets are taken from their file by a running process. Anything else that changes starts it anew.
+    /// A running process takes new ones without losing a client.
     func ensureProxy(_ order: ProxyOrder) throws -> Bool {
         let role = Self.role(ofProxy: order.name)
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
         try writeIfNew(try encoder.encode(order.targets), to: targetsFile(role))
         let isNew = try writeIfNew(try configuration(order, role), to: directory.configuration(role))
-        if isNew { try endProxy(role) }
-        if !keepers.contains(where: { $0.role == role }) { startService(role, subcommand: "proxy") }
+        if let keeper = keepers.first(where: { $0.role == role }) {
+            if isNew { keeper.reload() }
+        } else {
+            startService(role, subcommand: "proxy")
+        }
         guard let port = Self.port(of: order.configuration) else { return false }
         return keepers.contains { $0.role == role && $0.pid != nil }
             && order.hosts.allSatisfy { !Ports.isFree(port, host: $0) }

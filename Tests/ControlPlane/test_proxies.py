@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """DB proxies through boto3: made, led to a cluster, used, changed, deleted; and what is refused."""
 
+import json
+
 import botocore.exceptions
 import psycopg
+import pymysql
 import pytest
 
 from conftest import PASSWORD
@@ -58,6 +61,12 @@ def test_a_proxy_from_its_making_to_its_end(api):
             assert console.execute("SHOW TARGETS").fetchall()
         with connect(host, sslmode="require") as c:
             assert c.execute("SELECT 3").fetchone()[0] == 3
+        stays = connect(host, sslmode="require")
+        stays.execute("SET lock_timeout = '9s'")
+        stays.execute("LISTEN news")
+        pins = json.loads(api.region.command("proxy", "pins", "--json").stdout)
+        assert [(p["proxy"], p["reason"]) for p in pins] == [(name, "listen")], pins
+        stays.execute("UNLISTEN *")
 
         targets = rds.describe_db_proxy_targets(DBProxyName=name)["Targets"]
         instance = next(t for t in targets if t["Type"] == "RDS_INSTANCE")
@@ -74,6 +83,8 @@ def test_a_proxy_from_its_making_to_its_end(api):
             with connect(host) as c:
                 return c.execute("SHOW work_mem").fetchone()[0] == "7MB"
         until("the initial query holds", lambda: answers(host) and initialised(), 30)
+        # Clients stay through every change of the proxy's settings.
+        assert stays.execute("SHOW lock_timeout").fetchone()[0] == "9s"
 
         endpoint = f"{name}-ro"
         rds.create_db_proxy_endpoint(
@@ -88,6 +99,7 @@ def test_a_proxy_from_its_making_to_its_end(api):
         available(api, name)
         until("clear text is refused", lambda: not answers(host, sslmode="disable"), 30)
         assert answers(host, sslmode="require")
+        assert stays.execute("SHOW lock_timeout").fetchone()[0] == "9s"
         rds.deregister_db_proxy_targets(DBProxyName=name, DBClusterIdentifiers=[cluster])
         until("it leads nowhere", lambda: not answers(host, sslmode="require"), 30)
     finally:
@@ -124,9 +136,9 @@ def test_what_is_refused(api):
     refused("InvalidParameterValue", rds.create_db_proxy, DBProxyName="p", EngineFamily="SQLSERVER", RoleArn=ROLE,
             VpcSubnetIds=SUBNETS)
     message = refused(
-        "InvalidParameterCombination", rds.create_db_proxy, DBProxyName="p", EngineFamily="POSTGRESQL", RoleArn=ROLE,
+        "InvalidParameterValue", rds.create_db_proxy, DBProxyName="p", EngineFamily="POSTGRESQL", RoleArn=ROLE,
         VpcSubnetIds=SUBNETS, Auth=[{"AuthScheme": "SECRETS", "SecretArn": "arn:aws:secretsmanager:us-east-1:1:secret:x"}])
-    assert "no Secrets Manager" in message
+    assert "There is no secret" in message
     refused("InvalidSubnet", rds.create_db_proxy, DBProxyName="p", EngineFamily="POSTGRESQL", RoleArn=ROLE,
             VpcSubnetIds=["subnet-0a"])
     name = create(api, EngineFamily="MYSQL")["DBProxyName"]
@@ -181,3 +193,106 @@ def test_a_failover_keeps_idle_clients_and_runs_what_waits(api):
     finally:
         rds.delete_db_proxy(DBProxyName=name)
     api.delete(cluster)
+
+
+def secret(api, user, password):
+    made = api.client("secretsmanager").create_secret(
+        Name=api.name("db/user"), SecretString=json.dumps({"username": user, "password": password}))
+    return made["ARN"]
+
+
+def test_users_come_from_secrets_and_tokens(api, postgres):
+    """Each user has a secret; one logs in with its password, one with tokens; a new password needs no restart."""
+    rds, secrets = api.rds, api.client("secretsmanager")
+    direct = api.cluster(postgres)
+
+    def alter(text):
+        with psycopg.connect(host=direct["Endpoint"], port=direct["Port"], user="app", password=PASSWORD,
+                             dbname="postgres", autocommit=True) as c:
+            c.execute(text)
+    alter("CREATE ROLE web LOGIN PASSWORD 'web-1'")
+    alter("CREATE ROLE batch LOGIN PASSWORD 'batch-1'")
+    web, batch = secret(api, "web", "web-1"), secret(api, "batch", "batch-1")
+    name = create(api, Auth=[{"AuthScheme": "SECRETS", "SecretArn": web},
+                             {"AuthScheme": "SECRETS", "SecretArn": batch, "IAMAuth": "REQUIRED"}])["DBProxyName"]
+
+    def enter(host, user, password, **more):
+        return psycopg.connect(host=host, port=5432, user=user, password=password, dbname="postgres", autocommit=True,
+                               connect_timeout=10, **more)
+
+    def gets_in(*where, **more):
+        try:
+            enter(*where, **more).close()
+            return True
+        except psycopg.OperationalError:
+            return False
+    try:
+        rds.register_db_proxy_targets(DBProxyName=name, DBClusterIdentifiers=[postgres])
+        host = available(api, name)["Endpoint"]
+        until("the proxy lets its user in", lambda: gets_in(host, "web", "web-1"), 30)
+        stays = enter(host, "web", "web-1")
+        assert stays.execute("SELECT current_user").fetchone()[0] == "web"
+        # The master user has no secret here.
+        assert not gets_in(host, "app", PASSWORD) and not gets_in(host, "web", "wrong")
+        token = rds.generate_db_auth_token(DBHostname=host, Port=5432, DBUsername="batch")
+        with enter(host, "batch", token, sslmode="require") as c:
+            assert c.execute("SELECT current_user").fetchone()[0] == "batch"
+        assert not gets_in(host, "batch", token, sslmode="disable")
+        assert not gets_in(host, "batch", "batch-1", sslmode="require")
+        assert not gets_in(host, "web", token, sslmode="require")
+
+        alter("ALTER ROLE web PASSWORD 'web-2'")
+        secrets.put_secret_value(SecretId=web, SecretString=json.dumps({"username": "web", "password": "web-2"}))
+        until("the new password holds", lambda: gets_in(host, "web", "web-2"), 30)
+        assert not gets_in(host, "web", "web-1")
+        assert stays.execute("SELECT current_user").fetchone()[0] == "web"
+
+        auth = described(api, name)["Auth"]
+        assert [(a["SecretArn"], a["IAMAuth"]) for a in auth] == [(web, "DISABLED"), (batch, "REQUIRED")]
+        rds.modify_db_proxy(DBProxyName=name, Auth=[{"AuthScheme": "SECRETS", "SecretArn": batch}])
+        available(api, name)
+        until("the user is taken out", lambda: not gets_in(host, "web", "web-2"), 30)
+        until("the other needs no token any more", lambda: gets_in(host, "batch", "batch-1"), 30)
+    finally:
+        rds.delete_db_proxy(DBProxyName=name)
+    until("the proxy is gone", lambda: gone(api, name), 30)
+    for arn in (web, batch):
+        secrets.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
+    alter("DROP ROLE web")
+    alter("DROP ROLE batch")
+
+
+def test_users_of_mariadb_come_from_secrets_and_tokens(api, maria):
+    rds = api.rds
+    direct = api.cluster(maria)
+    with pymysql.connect(host=direct["Endpoint"], port=direct["Port"], user="app", password=PASSWORD) as c:
+        for user in ("web", "batch"):
+            c.cursor().execute(f"CREATE OR REPLACE USER {user} IDENTIFIED BY '{user}-1'")
+    web, batch = secret(api, "web", "web-1"), secret(api, "batch", "batch-1")
+    name = create(api, EngineFamily="MYSQL", Auth=[
+        {"AuthScheme": "SECRETS", "SecretArn": web, "ClientPasswordAuthType": "MYSQL_CACHING_SHA2_PASSWORD"},
+        {"AuthScheme": "SECRETS", "SecretArn": batch, "IAMAuth": "REQUIRED"}])["DBProxyName"]
+
+    def user(host, **more):
+        with pymysql.connect(host=host, port=3306, connect_timeout=10, **more) as c, c.cursor() as cursor:
+            cursor.execute("SELECT CURRENT_USER()")
+            return cursor.fetchone()[0]
+
+    def refused_or(host, **more):
+        try:
+            return user(host, **more)
+        except pymysql.err.MySQLError as error:
+            return error.args[0]
+    try:
+        rds.register_db_proxy_targets(DBProxyName=name, DBClusterIdentifiers=[maria])
+        host = available(api, name)["Endpoint"]
+        until("the proxy lets its user in", lambda: refused_or(host, user="web", password="web-1") == "web@%", 30)
+        assert refused_or(host, user="web", password="wrong") == 1045
+        secure = {"ssl": {"check_hostname": False, "verify_mode": None}}
+        token = rds.generate_db_auth_token(DBHostname=host, Port=3306, DBUsername="batch")
+        assert user(host, user="batch", password=token, **secure) == "batch@%"
+        assert refused_or(host, user="batch", password=token, ssl_disabled=True) == 1045
+        assert refused_or(host, user="batch", password="batch-1", **secure) == 1045
+    finally:
+        rds.delete_db_proxy(DBProxyName=name)
+    until("the proxy is gone", lambda: gone(api, name), 30)

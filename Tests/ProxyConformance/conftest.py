@@ -156,27 +156,35 @@ def maria_tls():
     yield from made_maria(tls=True)
 
 
-@pytest.fixture
-def maria_peers(maria):
-    """A second proxy over the same server, to which the first is a peer and which is one to the first."""
-    port, own = free_port(), maria.config.read_text()
-    text = own.replace("name: test", f"name: second\nproxy_id: 1\npeers: {{0: {{host: 127.0.0.1, port: {maria.port}}}}}")
-    text = text.replace(f"port: {maria.port}}}\n      - {{name: ro", f"port: {port}}}\n      - {{name: ro")
-    text = text.replace(f"port: {maria.reader_port}", f"port: {free_port()}")
-    text = text.replace(f"port: {maria.split_port}", f"port: {free_port()}")
-    text = text.replace(f"port: {maria.metrics_port}", f"port: {free_port()}")
-    config = maria.directory / "second.yaml"
+def with_a_second_proxy(cluster):
+    """A second proxy over the same servers, to which the first is a peer; gives both and the second's port."""
+    port, own = free_port(), cluster.config.read_text()
+    text = own.replace("name: test", f"name: second\nproxy_id: 1\npeers: {{0: {{host: 127.0.0.1, port: {cluster.port}}}}}")
+    text = text.replace(f"port: {cluster.port}}}\n      - {{name: ro", f"port: {port}}}\n      - {{name: ro")
+    for taken in (cluster.reader_port, cluster.split_port, cluster.metrics_port):
+        text = text.replace(f"port: {taken}", f"port: {free_port()}")
+    config = cluster.directory / "second.yaml"
     config.write_text(text)
-    process = maria.spawn(config, "second.log")
+    process = cluster.spawn(config, "second.log")
 
     def answers():
         try:
-            maria.connect(port=port).close()
+            cluster.connect(port=port).close()
             return True
-        except maria.lost:
+        except cluster.lost:
             return False
 
     assert until(answers, 20)
-    yield maria, port
+    yield cluster, port
     process.terminate()
     process.wait(10)
+
+
+@pytest.fixture
+def maria_peers(maria):
+    yield from with_a_second_proxy(maria)
+
+
+@pytest.fixture
+def peers(cluster):
+    yield from with_a_second_proxy(cluster)

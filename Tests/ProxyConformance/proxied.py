@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the clusters of both engines have in common: a directory, servers, and a proxy over them."""
-import os, pathlib, socket, subprocess, time, urllib.request
+import os, pathlib, signal, socket, subprocess, time, urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BOREALIS = os.environ.get("BOREALIS", str(ROOT / ".build/release/borealis"))
@@ -89,6 +89,11 @@ groups:
     def restart_proxy(self, patience=20, **kw):
         self.stop_proxy()
         self.start_proxy(patience, **kw)
+
+    def reload_proxy(self, text):
+        """Has the running proxy read `text` as its file."""
+        self.config.write_text(text)
+        self.proxy.send_signal(signal.SIGHUP)
 
     def stop_proxy(self):
         if self.proxy:

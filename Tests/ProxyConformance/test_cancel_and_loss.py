@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cancel requests, queueing, lost backends, failover."""
-import subprocess, threading, time
+import asyncio, socket, struct, subprocess, threading, time
 
+import asyncpg
 import psycopg
 import pytest
 
@@ -100,3 +101,31 @@ def test_a_waiting_query_can_be_cancelled(cluster):
         h.rollback()
         h.close()
     assert waiter.execute("SELECT 2").fetchone()[0] == 2
+
+
+def test_two_proxies_pass_cancels_on(peers):
+    """The client is one of the first proxy's; the request to cancel comes to the second."""
+    cluster, port = peers
+
+    async def go():
+        c = await asyncpg.connect(cluster.url())
+        key = c._protocol.backend_pid, c._protocol.backend_secret
+        running = asyncio.ensure_future(c.execute("SELECT pg_sleep(30)"))
+        while cluster.primary.connect().execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(30)'").fetchone()[0] == 0:
+            await asyncio.sleep(0.05)
+
+        def cancel(pid, secret):
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as s:
+                s.sendall(struct.pack("!iiii", 16, 80877102, pid, secret))
+                s.recv(1)
+        # A wrong secret does nothing.
+        cancel(key[0], key[1] ^ 1)
+        await asyncio.sleep(0.3)
+        assert not running.done()
+        cancel(*key)
+        with pytest.raises(asyncpg.exceptions.QueryCanceledError):
+            await asyncio.wait_for(running, 10)
+        assert await c.fetchval("SELECT 1") == 1
+        await c.close()
+    asyncio.run(go())
