@@ -66,13 +66,16 @@ package struct FailoverPolicy {
             guard let silent = status.watch.silentMilliseconds, silent + ago > Self.silenceLimitMilliseconds else {
                 return nil
             }
-            return stall(status, silent + ago)
+            return stall(status, silent + ago, processSilent: ago)
         }
     }
 
     /// An engine that commits nothing is at fault itself, unless its storage is.
-    private func stall(_ status: InstanceStatus, _ silent: Int) -> String? {
-        let answering = status.watch.answeringNodes ?? 0
+    private func stall(_ status: InstanceStatus, _ silent: Int, processSilent: Int) -> String? {
+        // An instance that lives speaks twice a second, and asks its nodes well before the limit is reached.
+        guard let answering = status.watch.answeringNodes else {
+            return processSilent > Self.silenceLimitMilliseconds / 2 ? "its process and its engine are silent" : nil
+        }
         if status.watch.commitsWait || answering < Self.quorum {
             // With fewer nodes than a quorum for everybody, or slow ones, another writer would wait as well.
             guard answering < Self.quorum, ranked.contains(where: { reaches($0) }) else { return nil }

@@ -112,9 +112,18 @@ extension Supervisor {
             try setup.saveRoles()
             CrashPoint.pass("instance-prepared")
         }
+        if !isKnown { try settleWriter(for: record) }
         if record.isRunning { try adopt(record) } else { try release(id) }
         if record.isRunning { CrashPoint.pass("instance-told") }
         if !isKnown { try tellOthers(of: record) }
+    }
+
+    /// A new reader recovers from the writer's newest checkpoint on: after a bulk load that may be gigabytes of log.
+    private func settleWriter(for record: InstanceRecord) throws {
+        guard let writer = try setup.metadata.clusters().first(where: { $0.id == record.cluster })?.writer,
+            writer != record.id, heard(of: writer)?.status.phase == .available
+        else { return }
+        settle(writer)
     }
 
     /// The others of a cluster learn whether it has readers, and what these must not be below.

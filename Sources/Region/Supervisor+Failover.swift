@@ -92,8 +92,9 @@ extension Supervisor {
         } catch { logger.error("cannot tell the new writer", metadata: ["instance": "\(id)", "error": "\(error)"]) }
     }
 
-    /// Has the old writer's engine write out what its shutdown would have to, while it still serves.
-    private func settle(_ id: String) {
+    /// Has a writer's engine write out what its shutdown, or somebody's recovery from its log, would have to, while it still
+    /// serves. Bounded; best effort.
+    func settle(_ id: String) {
         var request = AdminRequest(.settle)
         request.instance = id
         do {

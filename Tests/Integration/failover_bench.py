@@ -143,6 +143,7 @@ class Bench:
         report = background.communicate(timeout=60)[0]
         rate = next((float(line.split()[2]) for line in report.splitlines() if line.startswith("tps")), None)
         found = quantiles(lags)
+        note(f"  lag: {found}")
         self.row(f"replica lag under {clients}-client TPC-B", "ms", found, f"{rate:.0f} transactions/s" if rate else "")
         self.result["lag"] = {**found, "tps": rate, "reportedMs": reported}
 
@@ -154,6 +155,7 @@ class Bench:
             added = json.loads(self.region.command("instance", "add", f"extra-{number}", "--json").stdout)
             milliseconds.append(added["milliseconds"])
             self.region.command("instance", "remove", f"extra-{number}")
+        note(f"  adding a reader, {title}: {milliseconds} ms")
         found = quantiles([value / 1000 for value in milliseconds])
         gigabytes = self.size() / GB
         self.row(f"add a reader, {title}", "s", found, f"{gigabytes:.1f} GB")

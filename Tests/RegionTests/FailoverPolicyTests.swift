@@ -83,6 +83,10 @@ import Testing
         let limit = Policy.silenceLimitMilliseconds
         #expect(Self.loss(.seen(Self.status(.writer, silent: limit - 100), agoMilliseconds: 100)) == nil)
         #expect(Self.loss(.seen(Self.status(.writer, silent: limit, answering: 6), agoMilliseconds: 100)) != nil)
+        // Frozen as a whole right after a beat: nobody could ask how many nodes answer.
+        let frozen = Policy.Sight.seen(Self.status(.writer, silent: 600), agoMilliseconds: limit - 500)
+        #expect(Self.loss(frozen) == "its process and its engine are silent")
+        #expect(Self.loss(.seen(Self.status(.writer, silent: limit), agoMilliseconds: 100)) == nil)
         #expect(Self.loss(.seen(Self.status(.writer), agoMilliseconds: limit + 1)) != nil)
     }
 
