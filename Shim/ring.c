@@ -172,7 +172,6 @@ int bx_wait_durable(void) {
     struct timespec began, now;
     clock_gettime(CLOCK_MONOTONIC_COARSE, &began);
     for (;;) {
-        bx_ring_doorbell_if_asleep();
         uint32_t seq = __atomic_load_n(&ring->durable_seq, __ATOMIC_SEQ_CST);
         if (__atomic_load_n(&ring->durable, __ATOMIC_SEQ_CST) >= target) break;
         if (bx_failed()) {
@@ -180,6 +179,9 @@ int bx_wait_durable(void) {
             status = -1;
             break;
         }
+        // Only who has still to wait rings: by the time a waiter is woken the consumer may sleep again, and ringing for what
+        // is durable already would have it flush what others have only just begun to gather.
+        bx_ring_doorbell_if_asleep();
         clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
         if (now.tv_sec - began.tv_sec >= 2) {
             began = now;

@@ -90,6 +90,22 @@ int main(int count, char **arguments) {
     for (size_t i = 0; i < sizeof page; i++) page[i] = (char)(i * 31 + i / 7);
     for (size_t i = 0; i < sizeof other; i++) other[i] = (char)(i * 17 + i / 1000);
 
+    // What the cache's disk has for sectors is nobody's business; other files of sysfs are as ever. (Access is not intercepted.)
+    MUST(access("/sys/dev/block", F_OK) == 0);
+    DIR *disks = opendir("/sys/dev/block");
+    MUST(disks);
+    for (struct dirent *disk; (disk = readdir(disks));) {
+        char path[512];
+        snprintf(path, sizeof path, "/sys/dev/block/%s/queue/physical_block_size", disk->d_name);
+        if (access(path, F_OK) != 0) continue; // a partition's is its disk's
+        FAILS(open(path, O_RDONLY) == -1, ENOENT);
+        snprintf(path, sizeof path, "/sys/dev/block/%s/queue/rotational", disk->d_name);
+        int about = open(path, O_RDONLY);
+        MUST(about >= 0);
+        close(about);
+    }
+    closedir(disks);
+
     // Plain writes, sparse and dense, in all forms.
     int fd = open("plain", O_RDWR | O_CREAT, 0640);
     MUST(fd >= 0);
