@@ -133,11 +133,11 @@ def test_dump_and_stat_are_readable(region):
     def has_created():
         """Nodes hear of what is durable with the next batch, or a moment later."""
         rows = dump()
-        return rows if any(r["kind"] == "create" and r["detail"].startswith(path + " ") for r in rows) else None
+        return rows if any(r["kind"] == "create" and f"/{path} " in r["detail"] for r in rows) else None
 
     rows = until(f"{path} is in the dump", has_created, 30)
     assert [r["lsn"] for r in rows] == sorted(r["lsn"] for r in rows)
-    [created] = [r for r in rows if r["kind"] == "create" and r["detail"].startswith(path + " ")]
+    [created] = [r for r in rows if r["kind"] == "create" and f"/{path} " in r["detail"]]
     assert any(r["kind"] == "write" and r["file"] == created["file"] for r in rows)
     last = rows[-1]["lsn"]
     assert [r["lsn"] for r in dump("--from", rows[-3]["lsn"], "--to", last)] == [r["lsn"] for r in rows[-2:]]
