@@ -147,8 +147,8 @@ let package = Package(
         .testTarget(
             name: "StorageNodeTests",
             dependencies: [
-                "StorageNode", "StorageWire", "SegmentCore", "LayerCore", "Keyring", "VolumeModel", crypto, nioCore,
-                logging,
+                "StorageNode", "StorageWire", "SegmentCore", "LogWire", "LayerCore", "Keyring", "VolumeModel", crypto,
+                nioCore, logging,
             ]),
         .testTarget(
             name: "LayerCoreTests",

@@ -43,6 +43,7 @@ extension InstanceRunner {
         configuration.groupBytes = role.groupBytes
         configuration.chunkBytes = role.chunkBytes
         configuration.cacheBytesMax = role.cacheBytesMax
+        if let bytes = role.prefetchBytes { configuration.prefetchBytes = bytes }
         if let account { configuration.owner = (account.uid, account.gid) }
         configuration.local = engine.localNames
         if role.part != .mount { configuration.networkFault = networkFault }

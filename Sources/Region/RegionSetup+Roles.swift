@@ -111,6 +111,7 @@ extension RegionSetup {
             id: record.id, cluster: cluster.id, volume: "\(cluster.volume)", directory: path,
             groupBytes: volume.groupBytes, chunkBytes: volume.chunkBytes,
             cacheBytesMax: try metadata.setting("cacheBytes").flatMap { UInt64($0) }.flatMap { $0 == 0 ? nil : $0 },
+            prefetchBytes: try metadata.setting("prefetchBytes").flatMap { UInt64($0) },
             nodes: try metadata.nodes().filter { $0.state == .member }.map { "\($0.id)" }, engine: engine,
             localAt: isWriter ? nil : 0, mayCreate: isWriter && cluster.state == .creating,
             generation: record.generation)

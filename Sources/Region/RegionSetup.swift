@@ -65,6 +65,7 @@ struct RegionSetup {
         for kind in kinds { try prepareCluster(kind, settings[kind] ?? [], isAlone: kinds.count == 1) }
         try completeInstances()
         try addReaders(to: kinds)
+        if let bytes = options.prefetchBytes { try metadata.set("prefetchBytes", to: "\(bytes)") }
         if let bytes = options.cacheBytes { try metadata.set("cacheBytes", to: "\(bytes)") }
         try checkPorts()
     }

@@ -34,6 +34,8 @@ package struct RoleConfiguration: Codable, Sendable {
         package var groupBytes: UInt64
         package var chunkBytes: UInt64
         package var cacheBytesMax: UInt64?
+        /// Nil: `DriverConfiguration.prefetchBytes`.
+        package var prefetchBytes: UInt64?
         /// The six nodes that a new protection group is put on.
         package var nodes: [String]
         package var engine: EngineSettings

@@ -40,6 +40,7 @@ package struct UpOptions: Sendable {
     package var readers: Int?
     package var groupBytes: UInt64?
     package var cacheBytes: UInt64?
+    package var prefetchBytes: UInt64?
     package var journalBytes: Int?
     package var binaries: String?
     package var mariaBinaries: String?

@@ -83,9 +83,14 @@ extension VolumeDriver {
                 fillBytes: namespace.contentBytes(of: filling, chunkBytes: configuration.chunkBytes))
             core.isGroupPending = false
         }
-        let attachment = try kept(note, namespace) ?? mount(namespace, mode: 0)
-        core.withLock { $0.phase = .attached }
+        let warm = kept(note, namespace)
+        let attachment = try warm ?? mount(namespace, mode: 0)
+        core.withLock { core in
+            core.phase = .attached
+            core.prefetch = PrefetchPlan(budget: warm == nil ? prefetchBudget : 0)
+        }
         pump.start(name: "pump") { [self] in runPump() }
+        startKeeper()
         return attachment
     }
 
@@ -243,11 +248,14 @@ extension VolumeDriver {
 
     // MARK: - Ending
 
+    private func stopPump() { pump.stop { bx_eventfd_ring(doorbell) } }
+
     /// After the engine has died: takes what it left in the ring into the log, and makes a fresh ring. The local cache is
     /// kept if what it holds is known to be what the log says, else it is made anew.
     package func reattachAfterEngineExit() throws -> Attachment {
         guard configuration.mode == .writer else { return try attach { _ in } }
-        pump.stop(ring: doorbell)
+        stopKeeper()
+        stopPump()
         let inDoubt = core.withLock { core in settleRing(&core) }
         guard core.withLock({ $0.phase }) == .attached, let inDoubt, awaitDurable(milliseconds: 10_000) else {
             logger.notice("the cache is made anew")
@@ -257,6 +265,7 @@ extension VolumeDriver {
         let namespace = core.withLock { $0.builder?.namespace } ?? Namespace()
         let attachment = try remount(namespace, inDoubt: inDoubt)
         pump.start(name: "pump") { [self] in runPump() }
+        startKeeper()
         return attachment
     }
 
@@ -307,7 +316,8 @@ extension VolumeDriver {
 
     /// Drains, waits for durability, stops. The engine must have ended.
     package func detach() {
-        pump.stop(ring: doorbell)
+        stopKeeper()
+        stopPump()
         if configuration.mode == .writer {
             let inDoubt = core.withLock { core in settleRing(&core) }
             if !awaitDurable(milliseconds: 10_000) {

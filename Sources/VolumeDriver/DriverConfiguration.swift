@@ -23,6 +23,8 @@ package struct DriverConfiguration: Sendable {
     package var chunkBytes: UInt64 = 16 << 20
     /// Size cap of the local cache, bytes; nil: no cap.
     package var cacheBytesMax: UInt64?
+    /// How much of the files in use is fetched in the background after an attach with a cold cache, bytes.
+    package var prefetchBytes: UInt64 = 0
     /// Account that owns the files; -1 keeps the caller's.
     package var owner: (uid: Int32, gid: Int32) = (-1, -1)
     /// fnmatch patterns of names that stay local.
@@ -78,6 +80,7 @@ package struct DriverStatus: Sendable, Codable {
     package var fetchedBytes: UInt64
     package var ringWakes: UInt64
     package var evictedBytes: UInt64
+    package var prefetchedBytes: UInt64
     /// Who has each protection group; nil without a writer.
     package var members: [GroupMembers]?
 }

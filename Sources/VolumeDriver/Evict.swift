@@ -9,38 +9,60 @@ internal import VolumeModel
 
 /// Keeping the local cache under its cap.
 ///
-/// A hand goes round the files in chunks of one fetch and punches out what it passes, as a clock without reference bits:
-/// the engine's own buffers keep what is hot, so what is evicted too early costs one fetch. A chunk goes only under its
-/// range lock, when all that was ever written to it is durable.
+/// A hand goes round the files, chunk by chunk, and punches out what it passes, as a clock without reference bits: the
+/// engine's own buffers keep what is hot, so what is evicted too early costs one fetch.
 extension VolumeDriver {
-    /// Evict down to this share of the cap, so that the hand does not move at every tick.
+    /// Evict down to this share of the cap, so that the hand does not move at every round.
     private static let targetPercent: UInt64 = 90
+    /// Chunks that are locked at once: one wait for durability serves them all.
+    private static let chunksAtOnce = 64
+
+    /// Where the hand is.
+    struct EvictionHand {
+        var file = FileID.none
+        var offset: UInt64 = 0
+    }
 
     func evictIfNeeded() {
         guard let cap = configuration.cacheBytesMax, configuration.mode == .writer else { return }
-        let (ring, namespace) = core.withLock { ($0.ring, $0.builder?.namespace) }
+        let (ring, namespace, start) = core.withLock { ($0.ring, $0.builder?.namespace, $0.hand) }
         guard let ring, let namespace else { return }
         var used = localBytes(namespace)
         guard used > cap else { return }
         let target = cap * Self.targetPercent / 100
-        let items = namespace.items.filter { if case .file = $0.entry { true } else { false } }
-        guard !items.isEmpty else { return }
+        let files = Self.evictable(namespace)
+        guard !files.isEmpty else { return }
+        var turn = files.firstIndex { $0.id >= start.file } ?? 0
+        var offset = files[turn].id == start.file ? start.offset : 0
         var turns = 0
-        while used > target, turns <= items.count {
-            let at = core.withLock { core in
-                core.hand += 1
-                return Int(core.hand % UInt64(items.count))
+        while used > target, turns <= files.count, !keeper.isStopping {
+            guard let (freed, next) = evict(files[turn].path, files[turn].id, from: offset, most: used - target, ring)
+            else { break }
+            used -= min(used, freed)
+            if let next {
+                offset = next
+            } else {
+                turn = (turn + 1) % files.count
+                offset = 0
+                turns += 1
             }
-            turns += 1
-            // A WAL file is read once more at most; its blocks go with the file.
-            guard !items[at].path.contains("pg_wal/") else { continue }
-            used -= min(used, evict(items[at].path, ring, most: used - target))
         }
+        let hand = EvictionHand(file: files[turn].id, offset: offset)
+        core.withLock { $0.hand = hand }
         logger.debug("evicted", metadata: ["bytes": "\(used)"])
     }
 
+    /// All but WAL files, by id: one of these is read once more at most, and its blocks go with it.
+    private static func evictable(_ namespace: Namespace) -> [(path: String, id: FileID)] {
+        var files: [(path: String, id: FileID)] = []
+        namespace.forEachItem { item in
+            if case .file(let id) = item.entry, !item.path.contains("pg_wal/") { files.append((item.path, id)) }
+        }
+        return files.sorted { $0.id < $1.id }
+    }
+
     /// Bytes that the volume's files take on the local disk.
-    private func localBytes(_ namespace: Namespace) -> UInt64 {
+    func localBytes(_ namespace: Namespace) -> UInt64 {
         var bytes: UInt64 = 0
         namespace.forEachItem { item in
             var info = stat()
@@ -51,56 +73,53 @@ extension VolumeDriver {
         return bytes
     }
 
-    /// Punches chunks out of one file.
-    /// - Returns: bytes freed
-    private func evict(_ path: String, _ ring: Ring, most: UInt64) -> UInt64 {
-        let fd = open("\(root)/\(path)", O_RDWR | O_CLOEXEC | O_NOFOLLOW)
-        guard fd >= 0 else { return 0 }
+    /// Punches some chunks out of one file.
+    /// - Returns: bytes freed, and where to go on in the file, nil at its end; nil if nothing can be evicted now
+    private func evict(
+        _ path: String, _ file: FileID, from start: UInt64, most: UInt64, _ ring: Ring
+    ) -> (freed: UInt64, next: UInt64?)? {
+        guard let (fd, inode, size) = openCached(path, file, ring) else { return (0, nil) }
         defer { close(fd) }
-        var info = stat()
-        guard fstat(fd, &info) == 0, info.st_blocks > 0 else { return 0 }
-        let inode = UInt64(info.st_ino)
-        let before = UInt64(info.st_blocks) * 512
-        var freed: UInt64 = 0
-        var at: UInt64 = 0
-        while at < UInt64(info.st_size), freed < most {
-            if punch(fd, inode, at, ring) { freed += UInt64(BX_FETCH_BYTES) }
+        var chunks: [UInt64] = []
+        var at = start
+        while chunks.count < Self.chunksAtOnce, UInt64(chunks.count) * UInt64(BX_FETCH_BYTES) < most {
+            guard let data = Self.nextData(fd, at), data < size else {
+                at = size
+                break
+            }
+            at = data / UInt64(BX_FETCH_BYTES) * UInt64(BX_FETCH_BYTES)
+            chunks.append(at)
             at += UInt64(BX_FETCH_BYTES)
         }
-        guard fstat(fd, &info) == 0 else { return 0 }
-        let gone = before - min(before, UInt64(info.st_blocks) * 512)
-        core.withLock { $0.counters.evictedBytes += gone }
-        return gone
+        let next = at < size ? at : nil
+        guard !chunks.isEmpty else { return (0, next) }
+        let before = Self.blocksBytes(fd)
+        let isQuiet = withQuietChunks(chunks, inode: inode, ring) { locked in
+            guard ring.beginEviction(inode: inode) else { return }
+            defer { ring.endEviction(inode: inode) }
+            for offset in locked { _ = bx_punch_hole(fd, Int64(offset), Int64(BX_FETCH_BYTES)) }
+        }
+        guard isQuiet else { return nil }
+        let after = Self.blocksBytes(fd)
+        let freed = before - min(before, after)
+        core.withLock { $0.counters.evictedBytes += freed }
+        return (freed, next)
     }
 
-    private func punch(_ fd: Int32, _ inode: UInt64, _ offset: UInt64, _ ring: Ring) -> Bool {
-        guard ring.tryLock(inode: inode, offset: offset) else { return false }
-        defer { ring.unlock(inode: inode, offset: offset) }
-        // Whoever writes here needs the lock: nothing that comes into the ring from now on concerns this chunk.
-        let tail = ring.tail
-        while pumpOnce() {}
-        let isDurable = core.withLock { $0.inFlight.isEmpty && $0.phase == .attached }
-        guard ring.head >= tail, isDurable, ring.beginEviction(inode: inode) else { return false }
-        defer { ring.endEviction(inode: inode) }
-        return bx_punch_hole(fd, Int64(offset), Int64(BX_FETCH_BYTES)) == 0
+    private static func blocksBytes(_ fd: Int32) -> UInt64 {
+        var info = stat()
+        return fstat(fd, &info) == 0 ? UInt64(info.st_blocks) * 512 : 0
+    }
+
+    /// Where data begins at or after an offset; nil if there is none.
+    private static func nextData(_ fd: Int32, _ offset: UInt64) -> UInt64? {
+        let seekData: Int32 = 3  // SEEK_DATA of linux/fs.h, which Glibc's module lacks
+        let found = lseek(fd, off_t(offset), seekData)
+        return found < 0 ? nil : UInt64(found)
     }
 }
 
 extension Ring {
-    /// Takes a chunk's range lock if it is free. Never waits: its holder may be waiting for the consumer.
-    func tryLock(inode: UInt64, offset: UInt64) -> Bool {
-        bx_compare_exchange32(lockWord(inode, offset), 0, UInt32(getpid()))
-    }
-
-    func unlock(inode: UInt64, offset: UInt64) {
-        let word = lockWord(inode, offset)
-        if bx_exchange32(word, 0) & 0x8000_0000 != 0 { bx_futex_wake(word, 1) }
-    }
-
-    private func lockWord(_ inode: UInt64, _ offset: UInt64) -> UnsafeMutablePointer<UInt32> {
-        locks + Int(bx_lock_index(inode, offset))
-    }
-
     /// From here until `endEviction` readers of the file try again. False if the file is gone, or read through a mapping.
     func beginEviction(inode: UInt64) -> Bool {
         guard let slot = slot(inode: inode) else { return false }

@@ -34,8 +34,10 @@ extension VolumeDriver {
             core.withLock { core in
                 core.counters.fetches += 1
                 core.counters.fetchedBytes += UInt64(fetch.length)
+                core.prefetch.touched(fetch.file, at: fetch.offset)
             }
             ring.finishFetch(fetch.slot)
+            keeperBell.signal()
         } catch {
             logger.error(
                 "fetch blocks", metadata: ["file": "\(fetch.file)", "offset": "\(fetch.offset)", "error": "\(error)"])
@@ -55,8 +57,14 @@ extension VolumeDriver {
         }
     }
 
+    /// How long to ask again when no node answers, nanoseconds.
+    static let patience: Int64 = 30_000_000_000
+
     /// Fills the buffer with a file's content as of the VDL, from a multiple of the block size on.
-    func read(_ file: FileID, offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws {
+    func read(
+        _ file: FileID, offset: UInt64, into buffer: UnsafeMutableRawBufferPointer,
+        patience: Int64 = VolumeDriver.patience
+    ) throws {
         let block = UInt64(BX_BLOCK)
         memset(buffer.baseAddress!, 0, buffer.count)
         var at = offset
@@ -71,7 +79,7 @@ extension VolumeDriver {
                     .blocks(
                         volume: self.configuration.volume, group: group, node: node, file: file, first: at / block,
                         count: count, at: lsn, complete: complete)
-                }, nodes: nodes)
+                }, nodes: nodes, patience: patience)
             try copy(body, count: Int(count), into: buffer, at: Int(at - offset))
             at = until
         }
@@ -91,10 +99,10 @@ extension VolumeDriver {
     }
 
     /// The first answer that a node gives.
-    private func ask(_ call: (NodeID) -> ServiceCall, nodes: [NodeID]) throws -> ByteBuffer {
-        let deadline = bx_monotonic_ns() + 30_000_000_000
+    private func ask(_ call: (NodeID) -> ServiceCall, nodes: [NodeID], patience: Int64) throws -> ByteBuffer {
+        let deadline = bx_monotonic_ns() + patience
         var failures: [String] = []
-        while bx_monotonic_ns() < deadline {
+        repeat {
             failures = []
             for node in core.withLock({ $0.preference.order(nodes, now: bx_monotonic_ns()) }) {
                 do {
@@ -108,8 +116,8 @@ extension VolumeDriver {
             }
             // No node can answer now; one may be catching up.
             let seen = changes.value
-            changes.wait(seen: seen, milliseconds: 100)
-        }
+            if bx_monotonic_ns() < deadline { changes.wait(seen: seen, milliseconds: 100) }
+        } while bx_monotonic_ns() < deadline
         throw DriverError("no node has the blocks: \(failures.joined(separator: "; "))")
     }
 

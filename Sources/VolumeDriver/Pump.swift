@@ -177,7 +177,6 @@ extension VolumeDriver {
         }
         if !actions.isEmpty { perform(actions) }
         renewPin()
-        evictIfNeeded()
     }
 
     private func growIfNeeded(_ core: inout Core) -> [WriterAction] {

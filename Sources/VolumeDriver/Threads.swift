@@ -36,8 +36,8 @@ final class EventSignal: @unchecked Sendable {  // One word, accessed atomically
     }
 }
 
-/// The pump's thread: started, told to stop, waited for.
-final class PumpThread: Sendable {
+/// A thread of the driver: started, told to stop, waited for.
+final class DriverThread: Sendable {
     private let stopping = Atomic<Bool>(false)
     private let running = Atomic<Bool>(false)
     private let ended = EventSignal()
@@ -57,11 +57,12 @@ final class PumpThread: Sendable {
     }
 
     /// Returns when the thread is through.
-    func stop(ring doorbell: Int32) {
+    /// - Parameter wake: ends its sleep
+    func stop(_ wake: () -> Void) {
         stopping.store(true, ordering: .releasing)
         while running.load(ordering: .acquiring) {
             let seen = ended.value
-            bx_eventfd_ring(doorbell)
+            wake()
             if running.load(ordering: .acquiring) { ended.wait(seen: seen, milliseconds: 100) }
         }
     }
@@ -80,6 +81,9 @@ final class FetchPool: Sendable {
             thread.start()
         }
     }
+
+    /// Whether somebody waits for a thread.
+    var isBusy: Bool { queue.withLock { !$0.isEmpty } }
 
     func submit(_ work: @escaping @Sendable () -> Void) {
         queue.withLock { $0.append(work) }

@@ -40,8 +40,8 @@ package final class VolumeDriver: Sendable {
         var namespace: Namespace?
         var counters = Counters()
         var isGroupPending = false
-        /// The eviction clock's position.
-        var hand: UInt64 = 0
+        var hand = EvictionHand()
+        var prefetch = PrefetchPlan()
         var reachable: Set<NodeID> = []
         var replacements: [Replacement] = []
         var pin: MountPin?
@@ -55,6 +55,7 @@ package final class VolumeDriver: Sendable {
         var fetches: UInt64 = 0
         var fetchedBytes: UInt64 = 0
         var evictedBytes: UInt64 = 0
+        var prefetchedBytes: UInt64 = 0
         var lastTimestamp: Int64 = 0
     }
 
@@ -83,7 +84,10 @@ package final class VolumeDriver: Sendable {
     let changes = EventSignal()
     /// Moves when the driver has failed or has let go of the volume. Apart from `changes`, which moves at every commit.
     let ended = EventSignal()
-    let pump = PumpThread()
+    let pump = DriverThread()
+    let keeper = DriverThread()
+    /// Ends the keeper's rest.
+    let keeperBell = EventSignal()
     let fetchers: FetchPool
 
     package init(
@@ -301,7 +305,7 @@ package final class VolumeDriver: Sendable {
                 engineWrites: counters?.writes ?? 0,
                 engineWriteBytes: counters?.writeBytes ?? 0, fetches: core.counters.fetches,
                 fetchedBytes: core.counters.fetchedBytes, ringWakes: counters?.wakes ?? 0,
-                evictedBytes: core.counters.evictedBytes,
+                evictedBytes: core.counters.evictedBytes, prefetchedBytes: core.counters.prefetchedBytes,
                 members: core.writer.map { writer in
                     writer.openGroups.compactMap { group in
                         writer.membership(of: group).map { GroupMembers(group: group, $0) }

@@ -56,6 +56,11 @@ struct Up: ParsableCommand {
     var cacheBytes: ByteCount?
     @Option(
         help: ArgumentHelp(
+            "How much of the files in use is fetched in the background after an attach with a cold cache, such as 1G; at most half of --cache-bytes. Remembered. Default: 0.",
+            valueName: "bytes"))
+    var prefetchBytes: ByteCount?
+    @Option(
+        help: ArgumentHelp(
             "Log a storage process may hold before its layers catch up; more makes commits wait.", valueName: "bytes"))
     var journalBytes: ByteCount?
     @Flag(inversion: .prefixedNo, help: "Serve the AWS API: `borealis env` prints how to reach it.") var api = true
@@ -202,6 +207,7 @@ struct Up: ParsableCommand {
             ("--api-port", apiPort.map(String.init)), ("--mariadb-port", mariaPort.map(String.init)),
             ("--mariadb-bin", mariaBin.map(DataDirectory.resolve)),
             ("--group-bytes", groupBytes.map { "\($0.bytes)" }), ("--cache-bytes", cacheBytes.map { "\($0.bytes)" }),
+            ("--prefetch-bytes", prefetchBytes.map { "\($0.bytes)" }),
             ("--journal-bytes", journalBytes.map { "\($0.bytes)" }), ("--pg-bin", pgBin.map(DataDirectory.resolve)),
             ("--engine-user", engineUser), ("--readers", readers.map(String.init)), ("--state", state),
             ("--state-ca", stateCa.map(DataDirectory.resolve)), ("--state-cert", stateCert.map(DataDirectory.resolve)),
@@ -230,6 +236,7 @@ struct Up: ParsableCommand {
         options.readers = readers
         options.groupBytes = groupBytes?.bytes
         options.cacheBytes = cacheBytes?.bytes
+        options.prefetchBytes = prefetchBytes?.bytes
         options.journalBytes = journalBytes.map { Int($0.bytes) }
         options.binaries = pgBin.map(DataDirectory.resolve)
         options.engineUser = engineUser

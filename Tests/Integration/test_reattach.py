@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The local directory is a cache: thrown away, capped and evicted, while the data stays what it was."""
 
+import contextlib
 import re
+import subprocess
 import threading
+import time
 
 import pytest
 
 from harness.bank import SETTINGS, create
-from harness.region import amcheck, until
+from harness.region import PG_BIN, amcheck, until
 
 TABLES = {
     "wide": "SELECT i AS id, repeat(md5(i::text), 20) AS body FROM generate_series(1, 20000) i",
@@ -75,7 +78,8 @@ def allocated(region):
 def region(request, make_region):
     layout, arguments = request.param
     region = make_region(layout=layout, arguments=arguments)
-    region.up(*SETTINGS)
+    # What is fetched ahead is counted by tests of its own.
+    region.up(*SETTINGS, "--prefetch-bytes", "0")
     region.arguments = []
     fill(region)
     return region
@@ -212,6 +216,80 @@ def test_cache_cap_with_eviction(region):
         region.down()
         region.up("--cache-bytes", "0", "--set", "shared_buffers=128MB")
     assert checksums(region) == before
+
+
+def test_files_in_use_are_fetched_ahead(region):
+    """One row of a table is touched after an attach, and soon all of its file is there, and right; other files stay as they are."""
+    before = checksums(region)
+    region.down()
+    region.up("--prefetch-bytes", "1G")
+
+    def present(table):
+        with region.connect() as connection:
+            [path] = connection.execute("SELECT pg_relation_filepath(%s)", [table]).fetchone()
+        [file] = (region.directory / "instances").glob(f"*/volume/*/{path}")
+        return file.stat().st_blocks * 512 / file.stat().st_size
+
+    try:
+        detach_cache(region)
+        assert region.cluster()["driver"]["fetches"] > 0
+        with region.connect() as connection:
+            connection.execute("SET enable_seqscan = off")
+            connection.execute("SELECT * FROM wide WHERE id = 15000")
+            # Written while it is being filled.
+            connection.execute("UPDATE wide SET body = body WHERE id % 500 = 0")
+        until("the table that was touched is all there", lambda: present("wide") > 0.99, 60,
+              context=lambda: f"{present('wide')} {region.cluster()['driver']}")
+        assert present("words") < 0.5, "nobody has touched it"
+        assert region.cluster()["driver"]["prefetchedBytes"] > 4 << 20
+        assert checksums(region) == before
+        amcheck(region.url)
+    finally:
+        region.down()
+        region.up("--prefetch-bytes", "0")
+
+
+@pytest.mark.parametrize("layout", ["zones", pytest.param("compact", marks=pytest.mark.long)])
+def test_the_cap_holds_under_load(make_region, layout):
+    """Clients write and read all over a table that is several times the cap; the files stay near it all the while."""
+    region = make_region(layout=layout)
+    cap = 32 << 20
+    region.up("--cache-bytes", cap, "--set", "shared_buffers=8MB", "--set", "max_wal_size=64MB")
+    url = region.url
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
+    subprocess.run([f"{PG_BIN}/pgbench", "-i", "-q", "-s", "8", url], check=True, timeout=300, **quiet)
+
+    def used():
+        """Without the WAL, which is not evicted."""
+        wal = 0
+        for path in (region.directory / "instances").glob("*/volume/*/pg_wal/*"):
+            with contextlib.suppress(OSError):
+                wal += path.stat().st_blocks * 512
+        return allocated(region) - wal
+
+    until("what the load left over is evicted", lambda: used() < 1.5 * cap, 60, context=used)
+    load = subprocess.Popen([f"{PG_BIN}/pgbench", "-n", "-M", "prepared", "-c", "8", "-j", "2", "-T", "12", url], **quiet)
+    sizes = []
+    try:
+        while load.poll() is None:
+            sizes.append(used())
+            time.sleep(0.5)
+    finally:
+        if load.poll() is None:
+            load.kill()
+            load.wait(30)
+    assert load.returncode == 0
+    # The WAL counts towards the cap, so all else may be evicted; what a burst adds goes within a moment.
+    assert len(sizes) > 5 and sorted(sizes)[len(sizes) * 3 // 4] < 2 * cap, sizes
+    driver = region.cluster()["driver"]
+    assert driver["evictedBytes"] > cap and driver["fetchedBytes"] > cap, driver
+    with region.connect() as connection:
+        sums = connection.execute(
+            "SELECT (SELECT sum(abalance) FROM pgbench_accounts), (SELECT sum(tbalance) FROM pgbench_tellers),"
+            " (SELECT sum(bbalance) FROM pgbench_branches), (SELECT sum(delta) FROM pgbench_history)").fetchone()
+        assert len(set(sums)) == 1, sums
+        connection.execute("CREATE EXTENSION amcheck")
+    amcheck(url)
 
 
 @pytest.mark.long

@@ -126,19 +126,20 @@ def test_dump_and_stat_are_readable(region):
         connection.execute("CREATE TABLE dumped (i int)")
         connection.execute("INSERT INTO dumped VALUES (1)")
         [path] = connection.execute("SELECT pg_relation_filepath('dumped')").fetchone()
+        connection.execute("CHECKPOINT")  # until then its row is in the WAL only
 
     def dump(*arguments):
         return [json.loads(line) for line in region.command("volume", "dump", "--json", *arguments).stdout.splitlines()]
 
-    def has_created():
+    def has_all():
         """Nodes hear of what is durable with the next batch, or a moment later."""
         rows = dump()
-        return rows if any(r["kind"] == "create" and r["detail"].startswith(path + " ") for r in rows) else None
+        made = [r["file"] for r in rows if r["kind"] == "create" and f"/{path} " in r["detail"]]
+        return rows if made and any(r["kind"] == "write" and r["file"] == made[0] for r in rows) else None
 
-    rows = until(f"{path} is in the dump", has_created, 30)
+    rows = until(f"{path} is in the dump", has_all, 30)
     assert [r["lsn"] for r in rows] == sorted(r["lsn"] for r in rows)
-    [created] = [r for r in rows if r["kind"] == "create" and r["detail"].startswith(path + " ")]
-    assert any(r["kind"] == "write" and r["file"] == created["file"] for r in rows)
+    assert len([r for r in rows if r["kind"] == "create" and f"/{path} " in r["detail"]]) == 1
     last = rows[-1]["lsn"]
     assert [r["lsn"] for r in dump("--from", rows[-3]["lsn"], "--to", last)] == [r["lsn"] for r in rows[-2:]]
     assert f"{path} " in region.command("volume", "dump").stdout

@@ -94,4 +94,29 @@ import VolumeModel
             #expect(lost.isEmpty)
         }
     }
+
+    private static func audited(_ journal: Journal) throws -> [LSN] {
+        var found: [LSN] = []
+        for extent in journal.extents { try Journal.audit(extent) { found.append($1.end) } }
+        return found
+    }
+
+    @Test func `an audit finds what is sound while the journal is in use, and of a recycled file nothing`() throws {
+        try Self.withDirectory { directory in
+            let journal = try Journal(directory: directory, fileBytes: Self.fileBytes)
+            try journal.rotate(checkpoint: [])
+            try journal.append([Self.entry(1), Self.entry(2)])
+            try journal.rotate(checkpoint: [])
+            try journal.append([Self.entry(3)])
+            #expect(try Self.audited(journal) == [LSN(200), LSN(300), LSN(400)])
+            // The last append's flush has ended, so damage in it is damage.
+            try Self.damage(3, in: directory)
+            try Self.damage(1, in: directory)
+            #expect(try Self.audited(journal) == [LSN(300)])
+            let before = journal.extents
+            journal.recycle { _ in LSN(300) }
+            #expect(try Self.audited(journal) == [])
+            for extent in before { try Journal.audit(extent) { #expect($1.end > LSN(300)) } }
+        }
+    }
 }
