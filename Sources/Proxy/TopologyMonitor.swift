@@ -42,7 +42,8 @@ final class TopologyMonitor<Backend: PooledBackend>: BackendOwner, TopologyWatch
     private var file: TargetsFile?
     private var current = Topology()
     private var alarmUntil: Int64 = 0
-    private var scheduled = false
+    private var next: Scheduled<Void>?
+    private var isHurried = false
     private var stopped = false
 
     init(group: GroupContext, loop: any EventLoop, publish: @escaping (Topology) -> Void) {
@@ -80,6 +81,7 @@ final class TopologyMonitor<Backend: PooledBackend>: BackendOwner, TopologyWatch
 
     func stop() {
         stopped = true
+        next?.cancel()
         for probe in probes { probe.connection?.close() }
     }
 
@@ -88,17 +90,23 @@ final class TopologyMonitor<Backend: PooledBackend>: BackendOwner, TopologyWatch
         alarmUntil = Clock.now() + 3_000_000_000
         for index in probes.indices { probes[index].retryAt = 0 }
         askAll()
+        // What was to come in a second comes soon; a further alarm puts nothing off.
+        if !isHurried { schedule() }
+    }
+
+    private func schedule() {
+        if stopped { return }
+        next?.cancel()
+        isHurried = current.writer == nil || Clock.now() < alarmUntil
+        next = loop.assumeIsolated().scheduleTask(in: isHurried ? alarmed : calm) { self.tick() }
     }
 
     private func tick() {
-        scheduled = false
         if stopped { return }
         readFile()
         update()
         askAll()
-        let hurried = current.writer == nil || Clock.now() < alarmUntil
-        scheduled = true
-        loop.assumeIsolated().scheduleTask(in: hurried ? alarmed : calm) { self.tick() }
+        schedule()
     }
 
     private func askAll() {
