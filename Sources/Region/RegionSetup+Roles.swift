@@ -97,7 +97,8 @@ extension RegionSetup {
             let installation = engines[cluster.engine]
         else { throw RegionError("the metadata is incomplete", remedy: "restore it from a backup") }
         let path = directory.instance(record.id)
-        try directory.make(path, mode: 0o711)
+        // Whoever asks about an instance that is being removed must not bring its directory back.
+        if record.isRunning { try directory.make(path, mode: 0o711) }
         let password = try keyring.unwrap(cluster.password, context: Secret.context(cluster: cluster.id))
         var engine = EngineSettings(
             engine: cluster.engine, binaries: installation.binaries, account: installation.account,

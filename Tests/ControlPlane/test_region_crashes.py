@@ -136,3 +136,4 @@ def test_the_region_ends_between_any_two_steps(mortal):
         DBClusterIdentifier="mortal", SkipFinalSnapshot=True), done=["DBClusterNotFoundFault", "InvalidDBClusterStateFault"])
     mortal.settle("nothing is left", lambda: rds.describe_db_clusters()["DBClusters"] == [] and volumes(mortal.region) == ([], []))
     assert mortal.region.status()["clusters"] == []
+    assert list(mortal.region.directory.glob("instances/*")) == []
