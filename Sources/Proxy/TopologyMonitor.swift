@@ -21,6 +21,8 @@ protocol TopologyWatch: AnyObject {
 final class TopologyMonitor<Backend: PooledBackend>: BackendOwner, TopologyWatch {
     private let calm = TimeAmount.milliseconds(1000)
     private let alarmed = TimeAmount.milliseconds(50)
+    /// How long after an alarm targets that refuse are tried again without growing pauses, nanoseconds.
+    private let urgent: Int64 = 60_000_000_000
 
     private struct Probe {
         let id: Int
@@ -150,8 +152,11 @@ final class TopologyMonitor<Backend: PooledBackend>: BackendOwner, TopologyWatch
         }
         lost(connection)
         probes[index].failures += 1
-        let wait = min(1_000, 50 << min(probes[index].failures, 4))
-        probes[index].retryAt = Clock.now() + Int64(wait) * 1_000_000
+        let now = Clock.now()
+        // Whoever is to be the writer may be starting: for a while nobody waits longer than for an answer.
+        let isUrgent = current.writer == nil && now < alarmUntil + urgent
+        let wait = isUrgent ? 50 : min(1_000, 50 << min(probes[index].failures, 4))
+        probes[index].retryAt = now + Int64(wait) * 1_000_000
     }
 
     func backendClosed(_ connection: Backend) {
