@@ -142,7 +142,7 @@ def test_dump_and_stat_are_readable(region):
     assert len([r for r in rows if r["kind"] == "create" and f"/{path} " in r["detail"]]) == 1
     last = rows[-1]["lsn"]
     assert [r["lsn"] for r in dump("--from", rows[-3]["lsn"], "--to", last)] == [r["lsn"] for r in rows[-2:]]
-    assert f"{path} " in region.command("volume", "dump").stdout
+    assert " write" in region.command("volume", "dump").stdout
 
     figures = json.loads(region.command("volume", "stat", "--json").stdout)
     assert figures["files"] > 500 and figures["fileBytes"] > 30 << 20
