@@ -98,7 +98,9 @@ let package = Package(
                 "QuorumCore", "SegmentCore", "NamespaceCore", "LogWire", "StorageWire", "StorageNode", "Keyring",
                 "VolumeModel", "CBorealis", nioCore, nioPosix, nioSSL, logging,
             ], swiftSettings: house),
-        .target(name: "Engines", dependencies: ["VolumeModel", "CBorealis", logging], swiftSettings: house),
+        .target(
+            name: "Engines", dependencies: ["MySQLWire", "VolumeModel", "CBorealis", crypto, logging],
+            swiftSettings: house),
         .target(name: "Endpoints", dependencies: [nioCore, nioPosix, logging], swiftSettings: house),
         .target(
             name: "Region",

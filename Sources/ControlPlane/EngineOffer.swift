@@ -34,13 +34,15 @@ package struct EngineOffer: Sendable {
 
     /// Asks the engine's server program for its version. Blocks for as long as that runs.
     package static func version(of kind: EngineKind, binaries: String) throws -> String {
-        let name = kind == .postgres ? "postgres" : "mariadbd"
-        let candidates = [binaries, "/usr/sbin"].map { "\($0)/\(name)" }
+        let names = kind == .postgres ? ["postgres"] : ["mariadbd", "mysqld"]
+        let candidates = [binaries, "/usr/sbin"].flatMap { directory in names.map { "\(directory)/\($0)" } }
         guard let program = candidates.first(where: { FileManager.default.isExecutableFile(atPath: $0) }) else {
-            throw ControlError("there is no program \(binaries)/\(name)", remedy: "install \(kind.package)")
+            throw ControlError("there is no program \(binaries)/\(names[0])", remedy: "install \(kind.package)")
         }
         let output = try ProgramRun(program, arguments: ["--version"]).text()
-        guard let match = output.firstMatch(of: /\d+\.\d+(\.\d+)?/) else {
+        // The program's own path, which MySQL's family prints first, may hold numbers, too.
+        let said = output.range(of: " Ver ").map { output[$0.upperBound...] } ?? output[...]
+        guard let match = said.firstMatch(of: /\d+\.\d+(\.\d+)?/) else {
             throw ControlError("\(program) --version does not name a version", remedy: "install \(kind.package) again")
         }
         return String(match.0)

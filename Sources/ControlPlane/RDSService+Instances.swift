@@ -57,7 +57,7 @@ extension RDSService {
                     "The DB cluster \(cluster.id) is not available: it is \(cluster.status.rawValue).")
             }
             let members = state.members(of: cluster.id)
-            try checkRoom(for: cluster, members, in: state)
+            try checkRoom(for: cluster, members, binaries: offer.binaries, in: state)
             var record = InstanceRecord(
                 id: id, planeID: state.planeID(for: id, taken: state.instances.values.map(\.planeID)),
                 cluster: cluster.id, instanceClass: "", offer: offer, account: account)
@@ -72,13 +72,13 @@ extension RDSService {
     }
 
     private func checkRoom(
-        for cluster: ClusterRecord, _ members: [InstanceRecord], in state: DesiredState
+        for cluster: ClusterRecord, _ members: [InstanceRecord], binaries: String, in state: DesiredState
     ) throws {
         guard state.instances.count < Quota.instances else {
             throw fault("InstanceQuotaExceededFault", "The quota of \(Quota.instances) DB instances is reached.")
         }
         guard !members.isEmpty else { return }
-        guard cluster.engine.hasReaders else {
+        guard cluster.engine.hasReaders(binaries: binaries) else {
             throw AWSError.notImplemented(
                 "The cluster \(cluster.id) has its writer, and \(cluster.engine.awsName) has no readers in this region yet."
             )

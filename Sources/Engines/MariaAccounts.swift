@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import Crypto
+
 /// The accounts of a new cluster, as the SQL that makes them before any client is let in.
 ///
 /// As with Aurora's master user, nobody is almighty. Whoever may `SET GLOBAL innodb_flush_log_at_trx_commit`, or keep a
@@ -12,6 +14,10 @@ struct MariaAccounts {
 
     let administrator: String
     let password: String
+    var flavour = MySQLFlavour.mariadb
+
+    /// For `init_file`: a statement a line.
+    var statements: String { flavour == .mariadb ? mariaStatements : mysqlStatements }
 
     /// What the administrator may do to the server as a whole, and grant to others.
     private static let globalPrivileges = [
@@ -25,7 +31,7 @@ struct MariaAccounts {
     ///
     /// Of two grants on databases the one with the plainer name counts, so the administrator can read `mysql` and no more.
     /// Accounts that the package's script makes (root and mysql, by the machine's account) are removed.
-    var statements: String {
+    private var mariaStatements: String {
         """
         DELETE FROM mysql.global_priv WHERE User <> 'mariadb.sys';
         DELETE FROM mysql.proxies_priv;
@@ -39,10 +45,41 @@ struct MariaAccounts {
         """
     }
 
+    /// MySQL: on every database, partially revoked on `mysql`. The variables that durability rests on take SUPER,
+    /// SYSTEM_VARIABLES_ADMIN or SESSION_VARIABLES_ADMIN, which are not here; FILE, SHUTDOWN, SET_USER_ID and BINLOG_ADMIN
+    /// are held back as MariaDB's are.
+    private static let mysqlPrivileges = [
+        "SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "REFERENCES", "INDEX", "ALTER",
+        "CREATE TEMPORARY TABLES",
+        "LOCK TABLES", "EXECUTE", "CREATE VIEW", "SHOW VIEW", "CREATE ROUTINE", "ALTER ROUTINE", "EVENT", "TRIGGER",
+        "PROCESS", "RELOAD", "SHOW DATABASES", "CREATE USER", "CREATE ROLE", "DROP ROLE", "REPLICATION SLAVE",
+        "REPLICATION CLIENT",
+    ]
+    private static let mysqlDynamicPrivileges = ["CONNECTION_ADMIN", "ROLE_ADMIN", "XA_RECOVER_ADMIN"]
+    private static let mysqlRevoked = [
+        "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "REFERENCES", "INDEX", "ALTER", "CREATE VIEW", "CREATE ROUTINE",
+        "ALTER ROUTINE", "EVENT", "TRIGGER",
+    ]
+
+    /// MySQL's hash of a password takes thousands of rounds, and the server makes it: so the text stands in the file, which
+    /// only the engine's account may read and which is removed before the first start.
+    private var mysqlStatements: String {
+        let text = "'\(password.replacing("\\", with: "\\\\").replacing("'", with: "''"))'"
+        return """
+            CREATE USER '\(administrator)'@'%' IDENTIFIED WITH caching_sha2_password BY \(text);
+            GRANT \(Self.mysqlPrivileges.joined(separator: ", ")) ON *.* TO '\(administrator)'@'%' WITH GRANT OPTION;
+            GRANT \(Self.mysqlDynamicPrivileges.joined(separator: ", ")) ON *.* TO '\(administrator)'@'%' WITH GRANT OPTION;
+            REVOKE \(Self.mysqlRevoked.joined(separator: ", ")) ON mysql.* FROM '\(administrator)'@'%';
+            CREATE USER '\(Self.watcher)'@'localhost' IDENTIFIED WITH caching_sha2_password BY \(text);
+            DROP USER 'root'@'localhost';
+
+            """
+    }
+
     /// As mysql.global_priv has it: the hash of the hash, in capitals, after an asterisk.
     static func hash(of password: String) -> String {
         "*"
-            + SHA1.hash(SHA1.hash(Array(password.utf8)))
+            + Insecure.SHA1.hash(data: Array(Insecure.SHA1.hash(data: Array(password.utf8))))
             .map { $0 < 16 ? "0" + String($0, radix: 16) : String($0, radix: 16) }.joined().uppercased()
     }
 }

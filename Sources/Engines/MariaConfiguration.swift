@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The settings MariaDB runs with on a volume, each with the reason why it is safe.
+/// The settings MariaDB and MySQL run with on a volume, each with the reason why it is safe. What only one of them knows is in
+/// tables of its own.
 ///
 /// As in `PostgresConfiguration`: `pinned` ones carry durability or keep the engine inside the shim's view, and are given
 /// on the command line, which outranks every file; `defaults` suit a log-structured volume and may be overridden.
 package struct MariaConfiguration: Sendable {
     package var overrides: [String: String]
+    package let flavour: MySQLFlavour
     /// The instance's part in its cluster; nil: it is alone.
     private let replication: MariaReplication?
 
-    package init(overrides: [String: String], replication: ReplicationSettings? = nil) {
+    package init(
+        overrides: [String: String], replication: ReplicationSettings? = nil, flavour: MySQLFlavour = .mariadb
+    ) {
         self.overrides = overrides
+        self.flavour = flavour
         self.replication = replication.map { MariaReplication(settings: $0) }
     }
 
@@ -22,13 +27,20 @@ package struct MariaConfiguration: Sendable {
     private var isReader: Bool { replication?.isReader ?? false }
 
     /// A prefix `loose_` is for settings that only some versions of the server know.
-    private static let alwaysPinned = [
+    private static let sharedPinned = [
         Setting(
             name: "innodb_use_native_aio", value: "0",
             reason: "native asynchronous I/O bypasses the shim, so its writes would not be in the volume"),
         Setting(
             name: "innodb_flush_method", value: "fsync",
             reason: "a sync waits for a write quorum; O_DIRECT only avoids a page cache that here is the local copy"),
+        Setting(
+            name: "myisam_use_mmap", value: "0",
+            reason: "a writable mapping of a volume file cannot be seen by the shim"),
+        Setting(name: "bind_address", value: "127.0.0.1", reason: "engines listen on loopback only"),
+    ]
+
+    private static let mariaPinned = [
         Setting(
             name: "loose_innodb_log_file_buffering", value: "1",
             reason: "the redo log's local copy is a cache like every other file's: no O_DIRECT, as above"),
@@ -38,13 +50,32 @@ package struct MariaConfiguration: Sendable {
         Setting(
             name: "symbolic_links", value: "0",
             reason: "DATA DIRECTORY would put a table outside the volume, where nothing is replicated"),
-        Setting(
-            name: "myisam_use_mmap", value: "0",
-            reason: "a writable mapping of a volume file cannot be seen by the shim"),
-        Setting(name: "bind_address", value: "127.0.0.1", reason: "engines listen on loopback only"),
     ]
 
-    private var pinnedSettings: [Setting] { Self.alwaysPinned + (isReader ? readerSettings : writerSettings) }
+    private static let mysqlPinned = [
+        Setting(
+            name: "persisted_globals_load", value: "0",
+            reason: "what SET PERSIST has written would outrank even the command line"),
+        Setting(
+            name: "partial_revokes", value: "1",
+            reason: "the administrator has all databases but `mysql`, which is taken from its rights"),
+        Setting(
+            name: "secure_file_priv", value: "NULL",
+            reason:
+                "files beside the volume are not the engine's, and a packaged server would ask for a directory of its own"
+        ),
+        Setting(
+            name: "loose_mysqlx", value: "0",
+            reason: "the X protocol has a port and an address of its own, which no endpoint knows"),
+        Setting(
+            name: "loose_innodb_dedicated_server", value: "0",
+            reason: "it would size memory and log by a machine that others use, too"),
+    ]
+
+    private var pinnedSettings: [Setting] {
+        Self.sharedPinned + (flavour == .mariadb ? Self.mariaPinned : Self.mysqlPinned)
+            + (isReader ? readerSettings : writerSettings)
+    }
 
     private var writerSettings: [Setting] {
         serverSettings
@@ -58,14 +89,7 @@ package struct MariaConfiguration: Sendable {
                     Setting(
                         name: "sync_binlog", value: "1",
                         reason: "a commit is acknowledged when the binlog's sync returns: a write quorum has it then"),
-                    overrides["innodb_flush_log_at_trx_commit"] == "3"
-                        ? Setting(
-                            name: "innodb_flush_log_at_trx_commit", value: "3",
-                            reason: "asked for with --set: XA statements wait for InnoDB too, and so does every commit")
-                        : Setting(
-                            name: "innodb_flush_log_at_trx_commit", value: "2",
-                            reason: "in one ordered log, a durable binlog write implies the prepare before it"
-                        ),
+                    redoSettingBesideBinlog,
                 ]
                 : [
                     Setting(
@@ -75,6 +99,19 @@ package struct MariaConfiguration: Sendable {
                         name: "innodb_flush_log_at_trx_commit", value: "1",
                         reason: "without a binlog the redo log's sync is what acknowledges a commit"),
                 ])
+    }
+
+    /// MariaDB's 3 syncs at the prepare and at the commit, MySQL's 1 does.
+    private var redoSettingBesideBinlog: Setting {
+        let name = "innodb_flush_log_at_trx_commit"
+        let strict = flavour == .mariadb ? "3" : "1"
+        return overrides[name] == strict
+            ? Setting(
+                name: name, value: strict,
+                reason: "asked for with --set: XA statements wait for InnoDB too, and so does every commit")
+            : Setting(
+                name: name, value: "2",
+                reason: "in one ordered log, a durable binlog write implies the prepare before it")
     }
 
     private var serverSettings: [Setting] {
@@ -117,14 +154,11 @@ package struct MariaConfiguration: Sendable {
             reason: "a source that is silent for so long is gone: it sends a heartbeat each second"),
     ]
 
-    private static let defaultSettings = [
+    private static let sharedDefaults = [
         Setting(
             name: "innodb_doublewrite", value: "0",
             reason: "one engine write is one record of the volume's log, so a page is never torn"),
-        Setting(name: "innodb_buffer_pool_size", value: "128M", reason: "MariaDB's own default"),
-        Setting(
-            name: "innodb_log_file_size", value: "96M",
-            reason: "MariaDB's own default; what a crash recovery replays is at most this"),
+        Setting(name: "innodb_buffer_pool_size", value: "128M", reason: "the server's own default"),
         Setting(
             name: "skip_name_resolve", value: "1", reason: "clients come over loopback; DNS would only delay a login"),
         Setting(name: "character_set_server", value: "utf8mb4", reason: "all of Unicode"),
@@ -133,25 +167,62 @@ package struct MariaConfiguration: Sendable {
             reason: "the default of 16M is small for a row with a large object"),
     ]
 
+    private static let mariaDefaults = [
+        Setting(
+            name: "innodb_log_file_size", value: "96M",
+            reason: "MariaDB's own default; what a crash recovery replays is at most this")
+    ]
+
+    private static let mysqlDefaults = [
+        Setting(
+            name: "innodb_redo_log_capacity", value: "100M",
+            reason: "MySQL's own default; what a crash recovery replays is at most this"),
+        Setting(
+            name: "innodb_log_write_ahead_size", value: "512",
+            reason:
+                "zeros written ahead spare a disk a read, but the local copy is in memory and the volume knows no sectors"
+        ),
+    ]
+
     /// For a cluster with a binlog only.
-    private static let binlogSettings = [
+    private static let sharedBinlogSettings = [
         Setting(name: "server_id", value: "1", reason: "a replica needs another"),
         Setting(
             name: "binlog_format", value: "ROW", reason: "a replica's rows are the writer's, whatever the statement"),
         Setting(
             name: "log_bin_trust_function_creators", value: "1",
             reason: "making a trigger would take SUPER, which nobody has; and rows are logged, not statements"),
-        Setting(
-            name: "gtid_strict_mode", value: "1", reason: "positions that differ between servers are an error at once"),
         Setting(name: "binlog_expire_logs_seconds", value: "86400", reason: "readers follow within seconds"),
     ]
+
+    private static let mariaBinlogSettings = [
+        Setting(
+            name: "gtid_strict_mode", value: "1", reason: "positions that differ between servers are an error at once")
+    ]
+
+    private static let mysqlBinlogSettings = [
+        Setting(name: "gtid_mode", value: "ON", reason: "a replica finds its place by what it has"),
+        Setting(
+            name: "enforce_gtid_consistency", value: "ON", reason: "GTIDs take statements that are one transaction"),
+    ]
+
+    /// What suits a log-structured volume, unless it is pinned or somebody has asked for another value.
+    private var defaultSettings: [Setting] {
+        let isMaria = flavour == .mariadb
+        return Self.sharedDefaults + (isMaria ? Self.mariaDefaults : Self.mysqlDefaults)
+            + (hasBinlog
+                ? Self.sharedBinlogSettings + (isMaria ? Self.mariaBinlogSettings : Self.mysqlBinlogSettings) : [])
+            + (isReader ? Self.replicaSettings : [])
+    }
 
     /// Values of pinned settings that mean no less than what is pinned, so that a copied my.cnf is not refused for them.
     private static let harmless: [String: Set<String>] = [
         "innodb_use_native_aio": ["0", "off", "false"],
         "innodb_flush_method": ["fsync", "o_direct", "o_dsync"],
         "innodb_log_file_buffering": ["0", "1", "on", "off"], "innodb_log_file_mmap": ["0", "off"],
-        "symbolic_links": ["0", "off"], "myisam_use_mmap": ["0", "off"], "bind_address": ["127.0.0.1"],
+        "symbolic_links": ["0", "off"], "persisted_globals_load": ["0", "off"], "mysqlx": ["0", "off"],
+        "partial_revokes": ["1", "on"],
+        "innodb_dedicated_server": ["0", "off"], "myisam_use_mmap": ["0", "off"], "bind_address": ["127.0.0.1"],
         "innodb_flush_log_at_trx_commit": ["1", "3"], "sync_binlog": ["1"],
     ]
 
@@ -168,12 +239,17 @@ package struct MariaConfiguration: Sendable {
         "datadir": "it is in the volume", "innodb_data_home_dir": "it is in the volume",
         "innodb_log_group_home_dir": "it is in the volume", "innodb_undo_directory": "it is in the volume",
         "aria_log_dir_path": "it is in the volume", "log_bin_index": "it is in the volume",
+        "innodb_directories": "DATA DIRECTORY would put a table outside the volume, where nothing is replicated",
         "innodb_data_file_path": "files outside the data directory would not be in the volume",
         "innodb_temp_data_file_path": "temporary files stay local by their names",
         "tmpdir": "the instance keeps temporary files local", "socket": "the instance's health check uses it",
         "pid_file": "the instance watches the engine itself", "log_error": "the instance keeps the log",
         "port": "use `borealis up --port`", "user": "use `borealis up --engine-user`",
         "skip_networking": "clients connect over TCP", "skip_grant_tables": "anybody on this machine could log in",
+        "initialize": "the instance fills the volume itself",
+        "initialize_insecure": "the instance fills the volume itself",
+        "innodb_redo_log_archive_dirs": "the redo log is in the volume",
+        "mysqlx_port": "the X protocol is off", "mysqlx_bind_address": "the X protocol is off",
         "init_file": "the instance runs the engine as it is", "bootstrap": "the instance fills the volume itself",
         "include": "overrides are given one by one", "includedir": "overrides are given one by one",
         "binlog_do_db": "a commit that the binlog leaves out is not waited for",
@@ -230,7 +306,8 @@ package struct MariaConfiguration: Sendable {
         }
         if let allowed = harmless[name] {
             if written == name, allowed.contains(value.lowercased()) { return (name, value) }
-            let reason = alwaysPinned.first { $0.name == name || $0.name == "loose_\(name)" }?.reason
+            let reason = (sharedPinned + mariaPinned + mysqlPinned)
+                .first { $0.name == name || $0.name == "loose_\(name)" }?.reason
             throw EngineError(
                 "\(name) cannot be \(value): \(warnings[name] ?? reason ?? "durability rests on it")",
                 remedy: "leave --set \(name) out")
@@ -263,10 +340,8 @@ package struct MariaConfiguration: Sendable {
         lines += ["", "# Given on the command line as well, so that no other file can change them."]
         lines += pinnedSettings.flatMap(Self.lines)
         lines += ["", "# Chosen for a log-structured volume."]
-        let chosen =
-            Self.defaultSettings + (hasBinlog ? Self.binlogSettings : []) + (isReader ? Self.replicaSettings : [])
         let pinned = Set(pinnedSettings.map(\.name))
-        for setting in chosen where overrides[setting.name] == nil && !pinned.contains(setting.name) {
+        for setting in defaultSettings where overrides[setting.name] == nil && !pinned.contains(setting.name) {
             lines += Self.lines(setting)
         }
         lines += ["", "# Asked for with --set."]

@@ -7,8 +7,8 @@ extension MariaEngine {
     /// Where Debian puts the server.
     static let standardDirectory = "/usr/sbin"
 
-    /// Programs without which there is no instance.
-    private static let needed = ["mariadbd", "mariadb-install-db"]
+    /// MariaDB's script that fills a data directory; MySQL's server does it by itself.
+    static let installer = "mariadb-install-db"
 
     /// A program in the directory or in those beside it: Debian's server is in sbin and its script in bin, a tarball has
     /// the script in scripts.
@@ -17,51 +17,32 @@ extension MariaEngine {
             .first { access($0, X_OK) == 0 }
     }
 
-    /// A release series, such as 10.11.
-    struct Version: Equatable {
-        var major: Int
-        var minor: Int
-        /// Grows with the version.
-        var number: Int { major * 1000 + minor }
-
-        /// From what `mariadbd --version` prints: `mariadbd  Ver 10.11.6-MariaDB for ...`.
-        init?(printed text: String) {
-            guard let mark = text.range(of: " Ver ") else { return nil }
-            let parts = text[mark.upperBound...].prefix { $0.isNumber || $0 == "." }.split(separator: ".")
-            guard parts.count >= 2, let major = Int(parts[0]), let minor = Int(parts[1]) else { return nil }
-            (self.major, self.minor) = (major, minor)
-        }
-    }
-
-    /// Asks a server for its version; nil if it does not say.
-    static func version(of program: String) -> Version? {
-        let process = Process()
-        let output = Pipe()
-        process.executableURL = URL(fileURLWithPath: program)
-        process.arguments = ["--no-defaults", "--version"]
-        process.standardOutput = output
-        process.standardError = FileHandle.nullDevice
-        guard (try? process.run()) != nil else { return nil }
-        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
-        return Version(printed: text)
-    }
-
-    /// Finds the directory of MariaDB's server: what was asked for, or else $BOREALIS_MARIADB_BIN, Debian's.
+    /// Finds the directory of MariaDB's or MySQL's server: what was asked for, or else $BOREALIS_MARIADB_BIN, Debian's.
     ///
     /// Throws an error that says what to install.
     package static func locateBinaries(requested: String?, environment: [String: String]) throws -> String {
         let named = requested ?? environment["BOREALIS_MARIADB_BIN"]
         for directory in named.map({ [$0] }) ?? [standardDirectory, "/usr/local/mysql/bin", "/usr/local/bin"] {
-            if needed.allSatisfy({ program($0, in: directory) != nil }) { return directory }
+            guard let found = MySQLServer.find(in: directory) else { continue }
+            if let obstacle = found.server.obstacle {
+                throw EngineError(
+                    "\(found.path) cannot be used: \(obstacle)",
+                    remedy: "use MariaDB 10.4 or newer, or MySQL 8.0 or newer")
+            }
+            guard found.server.flavour == .mysql || program(installer, in: directory) != nil else {
+                throw EngineError(
+                    "there is no program \(installer) in or beside \(directory)",
+                    remedy: "install the whole server, or name its directory with --mariadb-bin")
+            }
+            return directory
         }
-        guard let named, let missing = needed.first(where: { program($0, in: named) == nil }) else {
+        guard let named else {
             throw EngineError(
                 "MariaDB's server programs are not installed",
                 remedy: "run `apt-get install mariadb-server`, or name their directory with --mariadb-bin")
         }
         throw EngineError(
-            "there is no program \(missing) in or beside \(named)",
-            remedy: "name the directory of mariadbd with --mariadb-bin or BOREALIS_MARIADB_BIN")
+            "there is no program mariadbd or mysqld in or beside \(named) that tells its version",
+            remedy: "name the directory of the server with --mariadb-bin or BOREALIS_MARIADB_BIN")
     }
 }

@@ -3,7 +3,7 @@
 internal import Foundation
 internal import Glibc
 
-/// Stock MariaDB on a volume.
+/// Stock MariaDB or MySQL on a volume: the server program says which.
 ///
 /// The data directory is `mydata` in the volume: tables of all engines, redo and undo logs, the binlog if there is one.
 /// Configuration, socket, pid file, temporary files and the error log are outside it. `MariaAccounts` are made while the
@@ -16,7 +16,7 @@ package struct MariaEngine: EngineAdapter {
     package let dataDirectory = "mydata"
 
     /// Temporary tables, and what a server writes down to start warm: of no use to another one.
-    package let localNames = ["*.err", "*.pid", "ib_buffer_pool*", "ibtmp1"]
+    package let localNames = ["*.err", "*.pid", "ib_buffer_pool*", "ibtmp1", "#innodb_temp"]
 
     package var logFile: String { "\(settings.directory)/mariadb.log" }
     package var creationLogFile: String { "\(settings.directory)/install.log" }
@@ -38,8 +38,13 @@ package struct MariaEngine: EngineAdapter {
     private var relayDirectory: String { "\(settings.directory)/relay" }
     private var initFile: String { "\(settings.directory)/init.sql" }
     private var configuration: MariaConfiguration {
-        MariaConfiguration(overrides: settings.overrides, replication: settings.replication)
+        MariaConfiguration(
+            overrides: settings.overrides, replication: settings.replication,
+            flavour: server?.server.flavour ?? .mariadb)
     }
+    /// Nil: it was removed since `locateBinaries` found it.
+    private var server: MySQLServer.Program? { MySQLServer.find(in: settings.binaries) }
+    private var isMySQL: Bool { server?.server.flavour == .mysql }
     private var isReader: Bool { settings.replication?.source != nil }
 
     package var url: String {
@@ -50,7 +55,7 @@ package struct MariaEngine: EngineAdapter {
         for directory in [settings.directory, runDirectory, temporaryDirectory, relayDirectory] {
             try makeOwnDirectory(directory)
         }
-        if let replication = settings.replication {
+        if let replication = settings.replication, !isMySQL {
             try writeOwn(MariaReplication(settings: replication).statements, to: initFile)
         }
         let local: [(name: String, value: String)] =
@@ -74,12 +79,17 @@ package struct MariaEngine: EngineAdapter {
         ]
     }
 
-    /// The package's own script, and then a sync, so that its last words are durable as well.
+    /// MariaDB's own script or MySQL's own server, and then a sync, so that its last words are durable as well.
     package func creation(_ mount: EngineMount) throws -> Launch {
         let accounts = "\(settings.directory)/accounts.sql"
-        let made = MariaAccounts(administrator: settings.superuser, password: settings.password)
-        try writeOwn(made.statements, to: accounts)
         let data = "\(mount.root)/\(dataDirectory)"
+        let found = server
+        let flavour = found?.server.flavour ?? .mariadb
+        let made = MariaAccounts(administrator: settings.superuser, password: settings.password, flavour: flavour)
+        try writeOwn(made.statements, to: accounts)
+        if let found, flavour == .mysql {
+            return filling([found.path] + initialArguments(data: data, accounts: accounts), data: data, mount)
+        }
         var arguments = [
             Self.program("mariadb-install-db", in: settings.binaries) ?? "mariadb-install-db",
             "--defaults-file=\(optionFile)", "--datadir=\(data)", "--extra-file=\(accounts)", "--skip-name-resolve",
@@ -87,37 +97,54 @@ package struct MariaEngine: EngineAdapter {
         ]
         if let base = baseDirectory { arguments.append("--basedir=\(base)") }
         arguments += configuration.pinnedArguments.filter { !$0.hasPrefix("--log-bin") } + ["--skip-log-bin"]
-        return base(
-            "/bin/sh", mount, arguments: ["-c", "\"$@\" && exec sync \"$0\"", "\(data)/ibdata1"] + arguments,
+        return filling(arguments, data: data, mount)
+    }
+
+    private func filling(_ command: [String], data: String, _ mount: EngineMount) -> Launch {
+        base(
+            "/bin/sh", mount, arguments: ["-c", "\"$@\" && exec sync \"$0\"", "\(data)/ibdata1"] + command,
             output: creationLogFile)
+    }
+
+    /// MySQL's server makes its files itself, and then runs the statements, without a network.
+    private func initialArguments(data: String, accounts: String) -> [String] {
+        ["--defaults-file=\(optionFile)"] + configuration.pinnedArguments.filter { !$0.hasPrefix("--log-bin") }
+            + ["--skip-log-bin", "--datadir=\(data)", "--tmpdir=\(temporaryDirectory)"]
+            + (baseDirectory.map { ["--basedir=\($0)"] } ?? []) + ["--initialize-insecure", "--init-file=\(accounts)"]
     }
 
     package func launch(_ mount: EngineMount) -> Launch {
         unlink("\(settings.directory)/accounts.sql")
         let data = "\(mount.root)/\(dataDirectory)"
-        let program = Self.program("mariadbd", in: settings.binaries) ?? "\(settings.binaries)/mariadbd"
+        let found = server
         // The volume's files can only be read through the shim, so it is a script that looks whether they fit the server.
-        var arguments = ["-c", Self.guardScript, data, "\(Self.version(of: program)?.number ?? .max)", program]
+        var arguments = [
+            "-c", Self.guardScript, data, found?.server.flavour.title ?? "MariaDB", "\(found?.server.number ?? .max)",
+            found?.path ?? "\(settings.binaries)/mariadbd",
+        ]
         arguments += ["--defaults-file=\(optionFile)"] + configuration.pinnedArguments
         arguments.append("--bind-address=\(settings.hosts.joined(separator: ","))")
         arguments += ["--datadir=\(data)", "--tmpdir=\(temporaryDirectory)"]
         arguments += ["--socket=\(socket)", "--pid-file=\(pidFile)", "--port=\(settings.port)"]
         if let base = baseDirectory { arguments.append("--basedir=\(base)") }
-        if settings.replication != nil { arguments.append("--init-file=\(initFile)") }
+        if settings.replication != nil, !isMySQL { arguments.append("--init-file=\(initFile)") }
         return base("/bin/sh", mount, arguments: arguments, output: logFile)
     }
 
-    /// `$0` is the data directory, `$1` the newest version that it may be of, the rest the server's command line. A server
-    /// notes its version when it has made or upgraded its files; started on files of a newer one it may ruin them.
+    /// `$0` is the data directory, `$1` whose server it is, `$2` the newest version that the directory may be of, the rest the
+    /// server's command line. Only MySQL 8 has a `mysql.ibd`. A MariaDB server notes its version when it has made or upgraded
+    /// its files; started on files of a newer one it may ruin them. (MySQL itself refuses those of a newer one.)
     ///
     /// A server that ended without closing its binlog has transactions of which only the binlog says whether they are
     /// committed, and does not start without it. So where it was turned off since, it is on until the next start. The flag is in
     /// the file's first event: mariadb.com/kb/en/2-binlog-event-header, LOG_EVENT_BINLOG_IN_USE_F.
     private static let guardScript = """
-        limit=$1
-        shift
-        [ -d "$0/mysql" ] || {
-            echo "[ERROR] $0 is not a data directory of MariaDB (start the engine that the volume was made with)" >&2
+        flavour=$1
+        limit=$2
+        shift 2
+        if [ -e "$0/mysql.ibd" ]; then maker=MySQL; elif [ -d "$0/mysql" ]; then maker=MariaDB; else maker=; fi
+        [ "$maker" = "$flavour" ] || {
+            echo "[ERROR] $0 is not a data directory of $flavour${maker:+, but of $maker} (start the engine that the volume was made with)" >&2
             exit 1
         }
         for note in "$0/mariadb_upgrade_info" "$0/mysql_upgrade_info"; do

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import Glibc
+internal import MySQLWire
 
-/// Knocks at a MariaDB server as a client does: a whole login, maybe one query, and a goodbye.
+/// Knocks at a MariaDB or MySQL server as a client does: a whole login, maybe one query, and a goodbye.
 ///
 /// Format: mariadb.com/kb/en/connection (initial handshake packet, handshake response packet). A packet is its length (3
 /// bytes, little-endian), a sequence number (1 byte) and the payload.
@@ -65,9 +66,9 @@ package enum MariaProbe {
         if greeting.first == 0xff { return judge(error: greeting) }
         guard let challenge = challenge(in: greeting) else { return .silent("the greeting is not MariaDB's") }
         let answer = response(user: user, password: password, challenge: challenge)
-        guard transmit(fd, answer, sequence: 1), let verdict = receive(fd) else {
-            return .silent("no answer to the login")
-        }
+        guard transmit(fd, answer, sequence: 1), let first = receive(fd),
+            let verdict = first.first == 0xfe ? switchPlugin(fd, request: first, password: password) : first
+        else { return .silent("no answer to the login") }
         guard verdict.first != 0xff else { return judge(error: verdict) }
         return .ready
     }
@@ -91,16 +92,37 @@ package enum MariaProbe {
     }
 
     package static func response(user: String, password: String, challenge: [UInt8]) -> [UInt8] {
-        let once = SHA1.hash(Array(password.utf8))
-        let proof = zip(once, SHA1.hash(challenge + SHA1.hash(once))).map { $0 ^ $1 }
+        let proof = MySQLScrambles.native(password: Array(password.utf8), challenge: challenge)
         var packet = (0..<4).map { UInt8(truncatingIfNeeded: capabilities >> (8 * UInt32($0))) }
         packet += [0, 0, 0, 1]  // longest packet: 16 MiB
         packet.append(45)  // utf8mb4_general_ci
         packet += [UInt8](repeating: 0, count: 23)
         packet += Array(user.utf8) + [0]
         packet += [UInt8(proof.count)] + proof
-        packet += Array("mysql_native_password".utf8) + [0]
+        packet += Array(MySQLScrambles.native.utf8) + [0]
         return packet
+    }
+
+    /// MySQL's accounts have another plugin than the one that the answer begins with. Its short way works once the server has
+    /// seen the password; over a Unix socket it may be sent as it is.
+    private static func switchPlugin(_ fd: Int32, request: [UInt8], password: String) -> [UInt8]? {
+        let text = Array(password.utf8)
+        guard let challenge = challenge(inSwitch: request),
+            transmit(fd, MySQLScrambles.cachingSHA2(password: text, challenge: challenge), sequence: 3),
+            let next = receive(fd)
+        else { return nil }
+        switch (next.first, next.dropFirst().first) {
+        case (1, 3): return receive(fd)
+        case (1, 4): return transmit(fd, text + [0], sequence: 5) ? receive(fd) : nil
+        default: return next
+        }
+    }
+
+    /// The 20 random bytes of a request to go on with caching_sha2_password; nil if it names another plugin.
+    package static func challenge(inSwitch packet: [UInt8]) -> [UInt8]? {
+        let head = [0xfe] + Array(MySQLScrambles.cachingSHA2.utf8) + [0]
+        let challenge = packet.dropFirst(head.count).prefix { $0 != 0 }
+        return packet.starts(with: head) && challenge.count == 20 ? Array(challenge) : nil
     }
 
     static func transmit(_ fd: Int32, _ payload: [UInt8], sequence: UInt8) -> Bool {

@@ -109,10 +109,14 @@ extension EngineAdapter {
 }
 
 extension EngineKind {
-    /// Whether its clusters can have readers.
-    package var hasReaders: Bool {
+    /// Whether its clusters can have readers. MariaDB's and MySQL's replication have little in common, and there is only the
+    /// former's here.
+    ///
+    /// - Parameter binaries: the directory of the server's programs
+    package func hasReaders(binaries: String) -> Bool {
         switch self {
-        case .postgres, .mariadb: true
+        case .postgres: true
+        case .mariadb: MySQLServer.find(in: binaries)?.server.flavour != .mysql
         }
     }
 

@@ -88,9 +88,12 @@ extension RegionSetup {
         guard others.count < Self.instancesMax else {
             throw RegionError("\(id) has \(others.count) instances, the most there can be", remedy: "remove one first")
         }
-        guard others.isEmpty || cluster.engine.hasReaders else {
+        guard
+            others.isEmpty || engines[cluster.engine].map({ cluster.engine.hasReaders(binaries: $0.binaries) }) ?? true
+        else {
             throw RegionError(
-                "\(cluster.engine.title) has no readers yet", remedy: "add readers to a PostgreSQL cluster")
+                "the server of \(id) is MySQL, which has no readers here",
+                remedy: "add readers to a MariaDB or PostgreSQL cluster")
         }
         if let zone, !RegionDefaults.zones.contains(zone) {
             throw RegionError("there is no zone \(zone)", remedy: "the zones are a, b and c")

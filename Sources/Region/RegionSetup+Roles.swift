@@ -107,7 +107,9 @@ extension RegionSetup {
             overrides: try metadata.engineSettings(cluster: cluster.id).merging(record.settings) { $1 })
         engine.name = record.id
         let isWriter = cluster.writer == record.id
-        if cluster.engine.hasReaders { engine.replication = try replication(of: record, in: cluster) }
+        if cluster.engine.hasReaders(binaries: installation.binaries) {
+            engine.replication = try replication(of: record, in: cluster)
+        }
         return RoleConfiguration.Instance(
             id: record.id, cluster: cluster.id, volume: "\(cluster.volume)", directory: path,
             groupBytes: volume.groupBytes, chunkBytes: volume.chunkBytes,

@@ -90,7 +90,8 @@ struct Up: ParsableCommand {
     @Option(
         name: .customLong("mariadb-bin"),
         help: ArgumentHelp(
-            "Directory of mariadbd 10.x or 11.x. Default: $BOREALIS_MARIADB_BIN, Debian's.", valueName: "dir"))
+            "Directory of mariadbd 10.4 or newer, or of mysqld 8.0 or newer. Default: $BOREALIS_MARIADB_BIN, Debian's MariaDB.",
+            valueName: "dir"))
     var mariaBin: String?
     @Option(
         help: ArgumentHelp(

@@ -11,20 +11,6 @@ import Testing
         #expect(MariaProbe.values(in: [0xfc, 1, 0, 49]) == nil)
     }
 
-    /// FIPS 180-4's examples, and lengths around the end of a block.
-    @Test(arguments: [
-        ("", "da39a3ee5e6b4b0d3255bfef95601890afd80709"), ("abc", "a9993e364706816aba3e25717850c26c9cd0d89d"),
-        (
-            "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
-            "84983e441c3bd26ebaae4aa1f95129e5e54670f1"
-        ),
-        (String(repeating: "a", count: 64), "0098ba824b5c16427bd7a1122a5a442a25ec644d"),
-    ])
-    func `SHA-1 of known texts`(text: String, digest: String) {
-        let hex = SHA1.hash(Array(text.utf8)).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-        #expect(hex == digest)
-    }
-
     /// Recorded from MariaDB 10.11.
     private static let greeting: [UInt8] =
         [10] + Array("5.5.5-10.11.19-MariaDB-0+deb12u1".utf8) + [0, 4, 0, 0, 0] + Array("+O/;wj.E".utf8)
@@ -39,6 +25,17 @@ import Testing
         let shortest = Self.greeting.count - 23  // the name of the method is not needed
         for count in 0..<shortest { #expect(MariaProbe.challenge(in: Array(Self.greeting[..<count])) == nil) }
         #expect(MariaProbe.challenge(in: [9] + Self.greeting.dropFirst()) == nil)
+    }
+
+    @Test func `MySQL asks for its own plugin with a new challenge`() {
+        let challenge = Array("abcdefghijklmnopqrst".utf8)
+        let request = [0xfe] + Array("caching_sha2_password".utf8) + [0] + challenge + [0]
+        #expect(MariaProbe.challenge(inSwitch: request) == challenge)
+        for count in 0..<request.count - 1 {
+            #expect(MariaProbe.challenge(inSwitch: Array(request[..<count])) == nil)
+        }
+        let other = [0xfe] + Array("sha256_password".utf8) + [0] + challenge + [0]
+        #expect(MariaProbe.challenge(inSwitch: other) == nil)
     }
 
     @Test func `only a server that shuts down is not ready`() {

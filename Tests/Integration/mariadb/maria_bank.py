@@ -10,6 +10,7 @@ Beside them a client makes, changes and drops tables of every kind.
 
 import collections
 import contextlib
+import os
 import random
 import re
 import subprocess
@@ -56,13 +57,13 @@ def create(connection):
         connection.execute(statement)
 
 
-def check_tables(url, databases=("mysql", "bank", "shapes")):
+def check_tables(url, databases=("mysql", "bank", "shapes"), program="mariadb-check"):
     """`mariadb-check --extended`: it must call every table OK. `loose` holds MyISAM, which promises nothing."""
     parts = urllib.parse.urlsplit(url)
     result = subprocess.run(
-        ["mariadb-check", "--no-defaults", "-h", parts.hostname, "-P", str(parts.port), "-u", parts.username,
-         f"-p{parts.password}", "--check", "--extended", "--databases", *databases],
-        capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
+        [program, "--no-defaults", "-h", parts.hostname, "-P", str(parts.port), "-u", parts.username,
+         "--check", "--extended", "--databases", *databases],
+        capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL, env=os.environ | {"MYSQL_PWD": parts.password})
     bad = [line for line in result.stdout.splitlines() if line.startswith(("error", "warning", "Corrupt", "Error"))]
     assert result.returncode == 0 and not bad and not result.stderr.strip(), result.stdout + result.stderr
 
@@ -215,6 +216,7 @@ class ShapesClient(Client):
 class Bank:
     # Whether a binlog, if there is one, has been on from the first transaction.
     is_all_logged = True
+    binlog_program = "mariadb-binlog"
     # Deadlock, lock wait, shutdown, lost connection, XA states after a crash, duplicate table after a doubtful CREATE.
     EXPECTED = {1053, 1205, 1213, 1040, 1158, 1159, 1160, 1161, 1927, 1030, 1180, 1402, 1613, 1614, 1050, 1397, 1399}
 
@@ -294,7 +296,7 @@ class Bank:
                 client.acknowledged |= client.doubtful & set(found)
                 client.doubtful.clear()
             if self.is_all_logged and connection.value("SELECT @@log_bin") == "1":
-                problems += compare_binlog(self.region.url)
+                problems += compare_binlog(self.region.url, self.binlog_program)
         assert not problems, f"seed {self.seed}:\n" + "\n".join(problems)
 
     def mark(self):
@@ -327,8 +329,8 @@ def ledger(connection, client):
     return {int(serial): int(count) for serial, count in rows}
 
 
-def logged(url):
-    """(client, serial) -> how often the binlog says that it was committed, by the real `mariadb-binlog`.
+def logged(url, program="mariadb-binlog"):
+    """(client, serial) -> how often the binlog says that it was committed, by the real `mariadb-binlog` or `mysqlbinlog`.
 
     What was prepared with XA counts once its XA COMMIT is there. MariaDB logs the prepare before InnoDB has it, so one that a
     crash or a shutdown met, and that nobody was told of, may be in the binlog alone.
@@ -337,7 +339,7 @@ def logged(url):
     with Connection(url) as connection:
         first = connection.execute("SHOW BINARY LOGS")[0][0]
     result = subprocess.run(
-        ["mariadb-binlog", "--no-defaults", "-h", parts.hostname, "-P", str(parts.port), "-u", parts.username,
+        [program, "--no-defaults", "-h", parts.hostname, "-P", str(parts.port), "-u", parts.username,
          f"-p{parts.password}", "--read-from-remote-server", "--to-last-log", "--base64-output=DECODE-ROWS", "--verbose", first],
         capture_output=True, text=True, errors="replace", timeout=300, stdin=subprocess.DEVNULL)
     assert result.returncode == 0, result.stderr
@@ -351,12 +353,12 @@ def logged(url):
     return collections.Counter({(c, s): count for (c, s), count in said.items() if f"c{c}-{s}" not in undecided})
 
 
-def compare_binlog(url):
+def compare_binlog(url, program="mariadb-binlog"):
     """Where binlog and InnoDB disagree about what was committed: nothing must be in one that is not in the other."""
     with Connection(url) as connection:
         rows = connection.execute("SELECT client, serial, COUNT(*) FROM bank.ledger GROUP BY client, serial")
     stored = collections.Counter({(int(client), int(serial)): int(count) for client, serial, count in rows})
-    said = logged(url)
+    said = logged(url, program)
     problems = [] if said else ["the binlog holds nothing"]
     for what, those in (("only in the binlog", said - stored), ("only in InnoDB", stored - said)):
         if those:

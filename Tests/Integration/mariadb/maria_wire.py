@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A MariaDB client in a page: login with mysql_native_password, text queries, no TLS.
+"""A MariaDB client in a page: login with mysql_native_password, or MySQL's caching_sha2_password, text queries, no TLS.
 
 Format: mariadb.com/kb/en/clientserver-protocol. It exists so that a test knows exactly which bytes were answered: what
 was acknowledged, what was refused, and what was sent and never heard of again.
@@ -47,11 +47,39 @@ class Connection:
                 struct.pack("<IIB23x", CAPABILITIES, 1 << 24, 45) + parts.username.encode() + b"\0" + bytes([20]) + proof
                 + database.encode() + b"\0mysql_native_password\0", 1)
             answer = self._packet()
+            if answer[0] == 0xFE:
+                answer = self._switch(answer, parts.password.encode())
             if answer[0] == 0xFF:
                 raise ServerError(answer)
         except (OSError, IndexError, ValueError) as error:
             self.close()
             raise Lost(str(error)) from error
+
+    def _switch(self, request, password):
+        """MySQL's own plugin: a proof, and where the server does not know the password yet, that under the server's RSA key.
+
+        dev.mysql.com/doc/dev/mysql-server/latest/page_caching_sha2_authentication_exchanges.html
+        """
+        name, _, challenge = request[1:].partition(b"\0")
+        if name != b"caching_sha2_password":
+            raise ValueError(f"the server wants {name}")
+        challenge = challenge.rstrip(b"\0")
+        once = hashlib.sha256(password).digest()
+        other = hashlib.sha256(hashlib.sha256(once).digest() + challenge).digest()
+        self._send(bytes(a ^ b for a, b in zip(once, other)), 3)
+        answer = self._packet()
+        if answer == b"\x01\x04":
+            from cryptography.hazmat.primitives import hashes, serialization
+            from cryptography.hazmat.primitives.asymmetric import padding
+
+            self._send(b"\x02", 5)
+            key = serialization.load_pem_public_key(self._packet()[1:])
+            text = password + b"\0"
+            text = bytes(byte ^ challenge[at % len(challenge)] for at, byte in enumerate(text))
+            self._send(key.encrypt(text, padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)), 7)
+        elif answer != b"\x01\x03":
+            return answer
+        return self._packet()
 
     def __enter__(self):
         return self

@@ -16,7 +16,7 @@ def test_a_missing_program_is_named(make_maria, tmp_path):
     result = region.command("up", "--detach", "--engine", "mariadb", "--mariadb-bin", tmp_path, check=False)
     lines = result.stderr.strip().splitlines()
     assert result.returncode != 0 and len(lines) == 1 and lines[0].startswith("borealis: error: "), result.stderr
-    assert f"no program mariadbd in or beside {tmp_path}" in lines[0] and "--mariadb-bin" in lines[0]
+    assert f"no program mariadbd or mysqld in or beside {tmp_path}" in lines[0] and "--mariadb-bin" in lines[0]
     assert not (region.directory / "metadata.sqlite").exists()
 
 
