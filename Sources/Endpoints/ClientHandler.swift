@@ -56,7 +56,7 @@ final class ClientHandler: ChannelInboundHandler {
             .connectTimeout(Self.connectTimeout)
             .channelOption(.autoRead, value: false)
             .channelOption(.allowRemoteHalfClosure, value: true)
-            .channelOption(.socketOption(.tcp_nodelay), value: 1)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.socketOption(.so_keepalive), value: 1)
             .channelOption(.writeBufferWaterMark, value: EndpointService.waterMarks)
             .connect(host: lease.instance.host, port: lease.instance.port)

@@ -104,7 +104,7 @@ package final class StorageClient: Sendable {
         guard !state.withLock({ $0.isClosed }) else { return }
         let bootstrap = ClientBootstrap(group: loop)
             .connectTimeout(.seconds(2))
-            .channelOption(.socketOption(.tcp_nodelay), value: 1)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.writeBufferWaterMark, value: .init(low: 1 << 20, high: 4 << 20))
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
