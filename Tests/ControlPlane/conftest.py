@@ -94,11 +94,12 @@ class API:
 
 
 @contextlib.contextmanager
-def running(*arguments):
+def running(*arguments, layout="compact", group_bytes="64M"):
     """A region with a control plane that tests can end between two steps."""
     base = pathlib.Path(tempfile.mkdtemp(prefix="bt-", dir=os.environ.get("BOREALIS_TEST_DIR", "/tmp")))
     base.chmod(0o711)
-    region = Region(base / "r", arguments=["--api-port", free_port(), "--group-bytes", "64M", *arguments])
+    region = Region(
+        base / "r", layout=layout, arguments=["--api-port", free_port(), "--group-bytes", group_bytes, *arguments])
     crash_file = base / "crash"
     try:
         region.up(environment={"BOREALIS_CONTROL_CRASH": str(crash_file)})

@@ -1,28 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The same in the layout `zones`, where every instance is a process of its own, and without clusters of `borealis up`."""
 
-import os
-import pathlib
-import shutil
-import tempfile
-
 import pytest
 
-from conftest import API
-from harness.region import Region, free_port, until
+from conftest import running
+from harness.region import until
 from test_clusters import ask
 from test_resources import refused
 
 
 @pytest.fixture(scope="module")
 def zones():
-    base = pathlib.Path(tempfile.mkdtemp(prefix="bt-", dir=os.environ.get("BOREALIS_TEST_DIR", "/tmp")))
-    base.chmod(0o711)
-    region = Region(base / "r", layout="zones", arguments=["--no-demo", "--api-port", free_port(), "--group-bytes", "64M"])
-    region.up()
-    yield API(region, base / "crash")
-    region.destroy()
-    shutil.rmtree(base, ignore_errors=True)
+    with running("--no-demo", layout="zones") as api:
+        yield api
 
 
 def test_a_cluster_lives_in_zones(zones):
