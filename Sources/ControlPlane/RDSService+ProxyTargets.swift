@@ -84,12 +84,13 @@ extension RDSService {
 
     private func describeTargets(of proxy: ProxyRecord, _ state: DesiredState) -> [AWSValue] {
         guard let cluster = state.cluster(of: proxy) else { return [] }
+        let hasUsers = proxy.logins.contains { state.user(of: $0, secrets, account) != .nobody }
         let instances = state.targets(of: proxy).map { instance -> AWSValue in
             var fields: [String: AWSValue] = [
                 "RdsResourceId": .string(instance.id), "Type": "RDS_INSTANCE", "Port": .integer(Int64(cluster.port)),
                 "TargetArn": .string(account.arn("db", instance.id)),
                 "Role": .string(state.isWriter(instance, of: cluster) ? "READ_WRITE" : "READ_ONLY"),
-                "TargetHealth": Self.health(of: instance, proxy),
+                "TargetHealth": Self.health(of: instance, proxy, hasUsers: hasUsers),
             ]
             if let host = instance.host { fields["Endpoint"] = .string(host) }
             if case .cluster = proxy.target { fields["TrackedClusterId"] = .string(cluster.id) }
@@ -103,12 +104,17 @@ extension RDSService {
         return [tracked] + instances
     }
 
-    private static func health(of instance: InstanceRecord, _ proxy: ProxyRecord) -> AWSValue {
+    private static func health(of instance: InstanceRecord, _ proxy: ProxyRecord, hasUsers: Bool) -> AWSValue {
         switch (proxy.status, instance.status) {
         case (.creating, _):
             [
                 "State": "REGISTERING", "Reason": "PENDING_PROXY_CAPACITY",
                 "Description": "The proxy is being created.",
+            ]
+        case (_, .available) where !hasUsers:
+            [
+                "State": "UNAVAILABLE", "Reason": "AUTH_FAILURE",
+                "Description": "The proxy has no credentials: none of its secrets names a user and a password.",
             ]
         case (_, .available): ["State": "AVAILABLE"]
         case (_, .creating): ["State": "REGISTERING", "Description": "The instance is being created."]

@@ -110,11 +110,11 @@ extension Reconciler {
     private func users(of proxy: ProxyRecord, master: (name: String, password: String)) -> [ProxySettings.User] {
         var users: [ProxySettings.User] = []
         for login in proxy.logins {
-            var found = master
-            if let arn = login.secret {
-                guard let secret = keeper.state.secret(arn, account), let user = SecretLogin(secret, secrets, account)
-                else { continue }
-                found = (user.username, user.password)
+            let found: (name: String, password: String)
+            switch keeper.state.user(of: login, secrets, account) {
+            case .nobody: continue
+            case .master: found = master
+            case .named(let user): found = (user.username, user.password)
             }
             guard !users.contains(where: { $0.name == found.name }) else { continue }
             let isIAM = login.isIAM || proxy.defaultsToIAM

@@ -80,7 +80,23 @@ package struct ProxyEndpointRecord: StateRecord {
     package var tags: [Tag]
 }
 
+extension ProxyRecord {
+    /// Whom an entry of `Auth` lets in.
+    enum User: Equatable {
+        /// Its secret is gone, or does not name a user.
+        case nobody
+        /// The target's master user.
+        case master
+        case named(SecretLogin)
+    }
+}
+
 extension DesiredState {
+    func user(of login: ProxyRecord.Login, _ box: SecretBox, _ account: Account) -> ProxyRecord.User {
+        guard let arn = login.secret else { return .master }
+        return secret(arn, account).flatMap { SecretLogin($0, box, account) }.map { .named($0) } ?? .nobody
+    }
+
     func endpoints(of proxy: ProxyRecord) -> [ProxyEndpointRecord] {
         proxyEndpoints.values.filter { $0.proxy == proxy.id }.sorted { $0.id < $1.id }
     }

@@ -53,7 +53,7 @@ extension DesiredState {
 }
 
 /// The user that a secret is about, as RDS writes it: a JSON object with `username` and `password`.
-struct SecretLogin: Decodable {
+struct SecretLogin: Decodable, Equatable {
     var username: String
     var password: String
 

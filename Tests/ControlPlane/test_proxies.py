@@ -253,11 +253,18 @@ def test_users_come_from_secrets_and_tokens(api, postgres):
         available(api, name)
         until("the user is taken out", lambda: not gets_in(host, "web", "web-2"), 30)
         until("the other needs no token any more", lambda: gets_in(host, "batch", "batch-1"), 30)
+
+        def health():
+            targets = rds.describe_db_proxy_targets(DBProxyName=name)["Targets"]
+            return next(t["TargetHealth"] for t in targets if t["Type"] == "RDS_INSTANCE")
+        assert health()["State"] == "AVAILABLE"
+        for arn in (web, batch):
+            secrets.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
+        assert (health()["State"], health()["Reason"]) == ("UNAVAILABLE", "AUTH_FAILURE")
+        until("nobody has credentials", lambda: not gets_in(host, "batch", "batch-1"), 30)
     finally:
         rds.delete_db_proxy(DBProxyName=name)
     until("the proxy is gone", lambda: gone(api, name), 30)
-    for arn in (web, batch):
-        secrets.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
     alter("DROP ROLE web")
     alter("DROP ROLE batch")
 
