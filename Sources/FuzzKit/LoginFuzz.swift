@@ -6,6 +6,33 @@ import PostgresWire
 import ProxyCore
 package import SimulationKit
 
+/// What a log-in made of the bytes it has.
+private enum LoginTurn {
+    /// It wants more of them, or somebody's word.
+    case waits
+    /// There may be more in them.
+    case goesOn
+    case isOver
+}
+
+/// Feeds a log-in `bytes` in reads of any size until it is over or refuses them.
+private func feed(
+    _ bytes: ByteBuffer, _ random: inout SimulationRandom,
+    _ turn: (inout ByteBuffer, inout SimulationRandom) throws -> LoginTurn
+) -> String? {
+    var rest = bytes
+    var held = ByteBuffer()
+    while rest.readableBytes > 0 {
+        held.writeImmutableBuffer(Mutation.read(&rest, &random))
+        for turns in 0... {
+            guard let outcome = try? turn(&held, &random), outcome != .isOver else { return nil }
+            if outcome == .waits { break }
+            if turns > 10_000 { return "no end to a log-in" }
+        }
+    }
+    return nil
+}
+
 /// Log-ins of both sides under good, damaged and random packets.
 package enum PostgresLoginFuzz: FuzzTarget {
     package static let name = "postgres login"
@@ -62,28 +89,21 @@ package enum PostgresLoginFuzz: FuzzTarget {
             .trust, .refuse, .md5(stored: "abc"), .cleartext { _ in true },
             .scram(SCRAMVerifier(password: Secret("p"), salt: [1, 2, 3, 4], iterations: 1)),
         ]
-        var rest = bytes
-        var held = ByteBuffer()
         var method = random.pick(methods)
-        while rest.readableBytes > 0 {
-            held.writeImmutableBuffer(Mutation.read(&rest, &random))
-            for turn in 0... {
-                guard let action = try? login.receive(&held, serverNonce: { "nonce" }) else { return nil }
-                if turn > 10_000 { return "no end to a client's login" }
-                switch action {
-                case .more: break
-                case .authenticate:
-                    _ = login.begin(method, salt: [1, 2, 3, 4])
-                    method = .refuse
-                    continue
-                case .check: _ = login.checked(random.chance(1, in: 2))
-                case .fail, .cancel, .accepted: return nil
-                case .reply, .startTLS: continue
-                }
-                break
+        return feed(bytes, &random) { held, random in
+            switch try login.receive(&held, serverNonce: { "nonce" }) {
+            case .authenticate:
+                _ = login.begin(method, salt: [1, 2, 3, 4])
+                method = .refuse
+                return .goesOn
+            case .check:
+                _ = login.checked(random.chance(1, in: 2))
+                return .waits
+            case .more: return .waits
+            case .reply, .startTLS: return .goesOn
+            case .fail, .cancel, .accepted: return .isOver
             }
         }
-        return nil
     }
 
     private static func feedBackend(_ bytes: ByteBuffer, _ random: inout SimulationRandom) -> String? {
@@ -91,28 +111,16 @@ package enum PostgresLoginFuzz: FuzzTarget {
             credentials: BackendCredentials(user: "u", password: random.chance(3, in: 4) ? Secret("p") : nil),
             database: "d", tls: random.pick([.disable, .prefer, .require]), clientNonce: "abc")
         _ = login.start()
-        var rest = bytes
-        var held = ByteBuffer()
-        while rest.readableBytes > 0 {
-            held.writeImmutableBuffer(Mutation.read(&rest, &random))
-            for turn in 0... {
-                guard let action = try? login.receive(&held, salted: { _, _ in [UInt8](repeating: 7, count: 32) })
-                else {
-                    return nil
-                }
-                if turn > 10_000 { return "no end to a server's login" }
-                switch action {
-                case .more: break
-                case .send: continue
-                case .startTLS:
-                    _ = login.encrypted()
-                    continue
-                case .ready, .fail: return nil
-                }
-                break
+        return feed(bytes, &random) { held, _ in
+            switch try login.receive(&held, salted: { _, _ in [UInt8](repeating: 7, count: 32) }) {
+            case .startTLS:
+                _ = login.encrypted()
+                return .goesOn
+            case .more: return .waits
+            case .send: return .goesOn
+            case .ready, .fail: return .isOver
             }
         }
-        return nil
     }
 }
 
@@ -194,51 +202,35 @@ package enum MySQLLoginFuzz: FuzzTarget {
             .check { _ in true }, .password(Secret(""), plugin: MySQLScrambles.cachingSHA2),
         ]
         let method = random.pick(methods)
-        var rest = bytes
-        var held = ByteBuffer()
-        while rest.readableBytes > 0 {
-            held.writeImmutableBuffer(Mutation.read(&rest, &random))
-            for turn in 0... {
-                guard let action = try? login.receive(&held) else { return nil }
-                if turn > 10_000 { return "no end to a client's login" }
-                switch action {
-                case .more: break
-                case .authenticate: if case .accepted = login.begin(method) { return nil } else { continue }
-                case .startTLS:
-                    login.encrypted()
-                    continue
-                case .check: _ = login.checked(random.chance(1, in: 2))
-                case .accepted, .fail: return nil
-                case .reply: continue
-                }
-                break
+        return feed(bytes, &random) { held, random in
+            switch try login.receive(&held) {
+            case .authenticate: if case .accepted = login.begin(method) { return .isOver } else { return .goesOn }
+            case .startTLS:
+                login.encrypted()
+                return .goesOn
+            case .check:
+                _ = login.checked(random.chance(1, in: 2))
+                return .waits
+            case .more: return .waits
+            case .reply: return .goesOn
+            case .accepted, .fail: return .isOver
             }
         }
-        return nil
     }
 
     private static func feedBackend(_ bytes: ByteBuffer, _ random: inout SimulationRandom) -> String? {
         var login = MySQLBackendLogin(
             credentials: BackendCredentials(user: "u", password: random.chance(3, in: 4) ? Secret("p") : nil),
             tls: random.pick([.disable, .prefer, .require]), flags: [])
-        var rest = bytes
-        var held = ByteBuffer()
-        while rest.readableBytes > 0 {
-            held.writeImmutableBuffer(Mutation.read(&rest, &random))
-            for turn in 0... {
-                guard let action = try? login.receive(&held) else { return nil }
-                if turn > 10_000 { return "no end to a server's login" }
-                switch action {
-                case .more: break
-                case .send: continue
-                case .startTLS:
-                    guard (try? login.encryptedNow()) != nil else { return nil }
-                    continue
-                case .ready, .fail: return nil
-                }
-                break
+        return feed(bytes, &random) { held, _ in
+            switch try login.receive(&held) {
+            case .startTLS:
+                _ = try login.encryptedNow()
+                return .goesOn
+            case .more: return .waits
+            case .send: return .goesOn
+            case .ready, .fail: return .isOver
             }
         }
-        return nil
     }
 }
