@@ -144,7 +144,10 @@ extension BackendConnection {
 /// Random text for SCRAM.
 enum Nonce {
     static func text() -> String {
-        var generator = SystemRandomNumberGenerator()
-        return Base64.encode((0..<18).map { _ in UInt8.random(in: 0...255, using: &generator) })
+        // Each number is a system call.
+        let numbers = (
+            UInt64.random(in: .min ... .max), UInt64.random(in: .min ... .max), UInt64.random(in: .min ... .max)
+        )
+        return Base64.encode(withUnsafeBytes(of: numbers) { Array($0.prefix(18)) })
     }
 }

@@ -56,7 +56,7 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
     let group: GroupContext
     /// What clients of the pool share: prepared statements, what is known of a fresh connection.
     let common = Backend.Common()
-    private(set) var machine: PoolMachine<Backend.Settings>
+    private(set) var machine: PoolMachine
     private var connections: [Int: Backend] = [:]
     private var waiters: [Int: (client: Backend.Client, since: Int64)] = [:]
     /// Clients that keep a connection they do not need at the moment.
@@ -92,8 +92,8 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
 
     deinit { if knowsReaders { readers.clients -= 1 } }
 
-    private static func limits(_ settings: ProxyConfiguration.PoolSettings) -> PoolMachine<Backend.Settings>.Limits {
-        var limits = PoolMachine<Backend.Settings>.Limits()
+    private static func limits(_ settings: ProxyConfiguration.PoolSettings) -> PoolMachine.Limits {
+        var limits = PoolMachine.Limits()
         limits.connections = settings.maxConnections
         limits.idleConnections = settings.maxIdleConnections
         limits.age = settings.connectionAge.nanosecondsCount
@@ -137,7 +137,13 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
         if key.role == .readOnly, group.topology.known == 1, group.topology.writer != nil {
             return client.borrowFailed(.noReader)
         }
-        switch machine.request(client.id, now: now, wanting: last, prefers: { $0 == settings }) {
+        // A reader's clients stay with it where they can, so that they do not see an older state than before.
+        let home = key.role == .readOnly ? client.reader : nil
+        let decision = machine.request(client.id, now: now, wanting: last, best: home == nil ? 1 : 3) { id in
+            guard let connection = connections[id] else { return 0 }
+            return (connection.settings == settings ? 1 : 0) + (home != nil && connection.target == home ? 2 : 0)
+        }
+        switch decision {
         case .lease(let id):
             group.loop.metrics.borrowLatencyCount += 1
             lend(id, to: client)
@@ -163,7 +169,12 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
 
     private func lend(_ id: Int, to client: Backend.Client) {
         guard let connection = connections[id] else { return }
+        hand(connection, to: client)
+    }
+
+    private func hand(_ connection: Backend, to client: Backend.Client) {
         connection.client = client
+        if key.role == .readOnly { client.reader = connection.target }
         client.borrowed(connection)
     }
 
@@ -180,12 +191,10 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
             remove(connection)
             return
         }
-        perform(
-            machine.release(connection.id, tag: connection.settings, openedAt: connection.openedAt, now: Clock.now()),
-            connection)
+        perform(machine.release(connection.id, openedAt: connection.openedAt, now: Clock.now()), connection)
     }
 
-    private func perform(_ release: PoolMachine<Backend.Settings>.Release, _ connection: Backend) {
+    private func perform(_ release: PoolMachine.Release, _ connection: Backend) {
         switch release {
         case .lease(let waiter):
             guard let entry = waiters.removeValue(forKey: waiter) else {
@@ -197,8 +206,7 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
             let now = Clock.now()
             group.loop.metrics.borrowLatencyNanoseconds += Int(now - entry.since)
             entry.client.noteLent(now)
-            connection.client = entry.client
-            entry.client.borrowed(connection)
+            hand(connection, to: entry.client)
         case .park: yieldPlace()
         case .close: remove(connection)
         }
@@ -313,7 +321,7 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
     }
 
     private func enterPool(_ connection: Backend) {
-        perform(machine.opened(connection.id, tag: connection.settings, now: Clock.now()), connection)
+        perform(machine.opened(connection.id, now: Clock.now()), connection)
     }
 
     private func forgetOpening(_ connection: Backend) {
@@ -405,9 +413,25 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
     /// The topology has changed: idle connections to targets that no longer serve this role are closed.
     func topologyChanged() {
         closeIdle { !isWanted($0.target) }
+        leaveSilent()
         retryAt = 0
+        failures = 0
         if key.isSplit, !group.hasReaders { dismissAll(nil) }
         openMore(Clock.now())
+    }
+
+    /// Whoever waits for a target that does not answer is told: for a reader when it is given up, for a writer when it has a
+    /// successor, as its statements may still be carried out.
+    private func leaveSilent() {
+        for connection in Array(connections.values) where isForsaken(connection.target) { connection.close() }
+    }
+
+    private func isForsaken(_ target: ProxyConfiguration.Address) -> Bool {
+        let topology = group.topology
+        switch key.role {
+        case .readWrite: return topology.writer.map { $0 != target && !topology.contains(target) } ?? false
+        case .readOnly: return topology.silent.contains(target)
+        }
     }
 
     func closeAll() {

@@ -39,6 +39,8 @@ class ClientConnection: RelayEnd, ProxyClient {
     final var buffer: ByteBuffer?
     final var isWaiting = false
     final var isWelcoming = false
+    /// The reader it had last.
+    final var reader: ProxyConfiguration.Address?
     /// When the client was last heard; `Int64.max` while it waits for an answer.
     final var lastActive = Clock.now()
     private var askedAt: Int64 = 0
@@ -207,7 +209,6 @@ class ClientConnection: RelayEnd, ProxyClient {
         askedAt = Clock.now()
         lentAt = askedAt
         isWaiting = true
-        loop.asks(number)
     }
 
     /// After `noteAsked`, of a client that had to wait.

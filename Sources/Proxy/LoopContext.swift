@@ -17,7 +17,6 @@ final class LoopContext {
     /// Of what is no client's; the clients' are counted at their endpoints.
     var metrics = ProxyMetrics()
     private var endpoints: [String: EndpointCounts] = [:]
-    private var pollNanoseconds: Int64
     private(set) var clients: [UInt32: any ProxyClient] = [:]
     var groups: [GroupContext] = []
     private var nextClient: UInt32 = 0
@@ -25,9 +24,6 @@ final class LoopContext {
     private var repeated: RepeatedTask?
     let scramble: UInt32
     private var loginRate: LoginRate?
-    /// Who asked for a backend last, and whether it was the same client as the time before.
-    private var lastAsker: UInt32 = 0
-    private var hasOneAsker = false
 
     init(eventLoop: any EventLoop, index: Int, loopCount: Int, configuration: ProxyConfiguration, logger: Logger) {
         self.eventLoop = eventLoop
@@ -38,7 +34,6 @@ final class LoopContext {
         scramble = UInt32.random(in: 0..<1 << 22)
         nextClient = scramble
         loginRate = LoginRate(perSecond: configuration.loginsPerSecond)
-        pollNanoseconds = configuration.pollNanoseconds
     }
 
     /// The file was read again; `settings` are those of the groups, in their order.
@@ -47,7 +42,6 @@ final class LoopContext {
             loginRate = LoginRate(perSecond: configuration.loginsPerSecond)
         }
         self.configuration = configuration
-        pollNanoseconds = configuration.pollNanoseconds
         for (group, settings) in zip(groups, settings) { group.configure(settings) }
     }
 
@@ -97,21 +91,6 @@ final class LoopContext {
         if ticks % 20 == 0 {
             for client in Array(clients.values) { client.checkTimeouts(now) }
         }
-    }
-
-    // MARK: Waiting awake
-
-    @inline(__always)
-    func asks(_ client: UInt32) {
-        hasOneAsker = client == lastAsker
-        lastAsker = client
-    }
-
-    /// Waits a moment for what `end` sends next, if `client` has the loop to itself.
-    @inline(__always)
-    func stayAwake(for end: RelayEnd, _ client: UInt32) {
-        guard hasOneAsker, client == lastAsker, pollNanoseconds > 0, end.socket >= 0 else { return }
-        AwakeWait.forBytes(end.socket, nanoseconds: pollNanoseconds)
     }
 
     // MARK: Clients

@@ -202,6 +202,7 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
             settings: settings, defaultStatus: greeting.status, registry: pool.common.registry)
         // Only MariaDB tells clients how far the log was behind a write.
         session.splitsReads = listener.splitsReads && greeting.version.contains("MariaDB")
+        if group.configuration.pool.excludesVariableSets { session.excusedPins = .variableSets }
         self.session = session
         guard let database = settings.content.database, !pool.common.knows(database, now: Clock.now()) else {
             return sendWelcome()
@@ -275,7 +276,7 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
             if let bytes = toBackend.take(), let backend {
                 lastActive = Int64.max
                 backend.send(bytes)
-                if backend.isWritable { loop.stayAwake(for: backend, number) } else { pauseReads() }
+                if !backend.isWritable { pauseReads() }
             }
             if let bytes = toClient.take() {
                 lastActive = Clock.now()
@@ -371,7 +372,7 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
         if session.isOnDetour { session.withhold(&out, outcome) }
         if outcome == .moved {
             if let bytes = out.take() { write(bytes, flush: false) }
-            if let context, !context.channel.isWritable { backend?.pauseReads() }
+            if !isWritable { backend?.pauseReads() }
             return
         }
         if outcome == .ready {
@@ -401,7 +402,6 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
             noteAnswered()
             releaseBackend()
             resumeReads()
-            loop.stayAwake(for: self, number)
             drive()
         case .reroute:
             releaseBackend()

@@ -86,6 +86,8 @@ struct TopologyAnswer {
 protocol BackendBorrower: AnyObject {
     associatedtype Backend: PooledBackend
     var id: Int { get }
+    /// The reader it had last.
+    var reader: ProxyConfiguration.Address? { get set }
     func borrowed(_ connection: Backend)
     /// It had to wait for the connection it is about to get.
     func noteLent(_ now: Int64)

@@ -321,7 +321,7 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
         }
         if let bytes = toBackend.take() {
             backend.send(bytes)
-            if backend.isWritable { loop.stayAwake(for: backend, number) } else { pauseReads() }
+            if !backend.isWritable { pauseReads() }
         }
         if let bytes = toClient.take() { write(bytes, flush: true) }
         if readsPaused, backend.isWritable, session.pendingBytes <= ClientConnection.readAhead { resumeReads() }
@@ -374,7 +374,7 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
         if session.isOnDetour { session.withhold(&out, outcome) }
         if outcome == .moved {
             if let bytes = out.take() { write(bytes, flush: false) }
-            if let context, !context.channel.isWritable { backend?.pauseReads() }
+            if !isWritable { backend?.pauseReads() }
             return
         }
         if outcome == .ready { countRequest() }
@@ -399,7 +399,7 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
             }
             if isWelcoming { finishWelcome() }
             resumeReads()
-            if session?.pending == nil { loop.stayAwake(for: self, number) } else if backend == nil { drive() }
+            if session?.pending != nil, backend == nil { drive() }
         case .reroute:
             if let connection = backend {
                 backend = nil

@@ -167,8 +167,6 @@ package struct ProxyConfiguration: Sendable {
     package var loginTimeout = Duration.seconds(15)
     /// Log-ins a second from one client address, for each thread; nil is no limit.
     package var loginsPerSecond: Double?
-    /// How long a loop waits awake for a client that has it to itself; not at all unless somebody asks for it.
-    package var pollNanoseconds: Int64 = 0
     /// Users who may connect to the database `borealis` and ask SHOW.
     package var adminUsers: [String] = []
     /// This process's number among its peers, 0 to 127; it is part of the cancel keys it hands out.
@@ -212,7 +210,11 @@ extension ProxyConfiguration {
             var pinOnSequences: Bool?
             var maxReplicaLagSeconds: Double?
             var allowLocalInfile: Bool?
-            var sessionPinningFilters: [String]?
+            var sessionPinningFilters: [PinningFilter]?
+
+            enum PinningFilter: String, Codable {
+                case excludeVariableSets = "EXCLUDE_VARIABLE_SETS"
+            }
 
             enum CodingKeys: String, CodingKey {
                 case maxConnections = "max_connections"
@@ -281,7 +283,6 @@ extension ProxyConfiguration {
         var maxClients: Int?
         var loginTimeoutSeconds: Double?
         var loginsPerSecond: Double?
-        var pollMicroseconds: Int64?
         var adminUsers: [String]?
         var proxyID: Int?
         var peers: [String: Address]?
@@ -294,7 +295,6 @@ extension ProxyConfiguration {
             case maxClients = "max_clients"
             case loginTimeoutSeconds = "login_timeout_seconds"
             case loginsPerSecond = "logins_per_second"
-            case pollMicroseconds = "poll_microseconds"
             case adminUsers = "admin_users"
             case proxyID = "proxy_id"
             case peers
@@ -311,7 +311,6 @@ extension ProxyConfiguration {
         maxClients = file.maxClients ?? 20_000
         if let seconds = file.loginTimeoutSeconds { loginTimeout = .seconds(seconds) }
         loginsPerSecond = file.loginsPerSecond
-        if let microseconds = file.pollMicroseconds { pollNanoseconds = max(0, min(microseconds, 1_000)) * 1_000 }
         adminUsers = file.adminUsers ?? []
         proxyID = (file.proxyID ?? 0) & 127
         for (id, address) in file.peers ?? [:] {
@@ -362,7 +361,7 @@ extension ProxyConfiguration {
         result.pinsSequences = pool.pinOnSequences ?? false
         if let seconds = pool.maxReplicaLagSeconds { result.maxReplicaLagSeconds = seconds }
         result.allowsLocalInfile = pool.allowLocalInfile ?? false
-        result.excludesVariableSets = (pool.sessionPinningFilters ?? []).contains("EXCLUDE_VARIABLE_SETS")
+        result.excludesVariableSets = pool.sessionPinningFilters?.contains(.excludeVariableSets) ?? false
         return result
     }
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import NIOCore
-import NIOPosix
 
 /// One of the two connections that a relay joins: how it writes, and when it reads.
 ///
@@ -17,25 +16,20 @@ class RelayEnd: ChannelDuplexHandler {
     final private(set) var readsPaused = false
     final private var readWithheld = false
 
-    /// The socket, while it is open; else -1.
-    final private(set) var socket: CInt = -1
-
     /// The connection at the relay's other end, while there is one.
     var peer: RelayEnd? { nil }
 
-    final var isWritable: Bool { context?.channel.isWritable ?? false }
+    /// Whether the connection takes more now: what its channel said last.
+    final private(set) var isWritable = false
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        let found = try? context.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) {
-            $0
-        }
-        socket = found ?? -1
+        isWritable = context.channel.isWritable
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
-        socket = -1
+        isWritable = false
     }
 
     // Named here, because a conformance takes only methods of the class that declares it: what a subclass adds under the
@@ -69,7 +63,7 @@ class RelayEnd: ChannelDuplexHandler {
         guard needsFlush, let context else { return }
         needsFlush = false
         context.flush()
-        if !context.channel.isWritable { peer?.pauseReads() }
+        if !isWritable { peer?.pauseReads() }
     }
 
     /// The last bytes, and then the end.
@@ -82,7 +76,8 @@ class RelayEnd: ChannelDuplexHandler {
     // MARK: Back-pressure
 
     final func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable { peer?.resumeReads() } else { peer?.pauseReads() }
+        isWritable = context.channel.isWritable
+        if isWritable { peer?.resumeReads() } else { peer?.pauseReads() }
         context.fireChannelWritabilityChanged()
     }
 

@@ -12,6 +12,8 @@ struct Topology: Sendable, Equatable {
     var known = 0
     /// Targets that answered last time, in the configuration's order.
     var members: [Member] = []
+    /// Targets that were given up because they did not answer, though nothing says that they are gone.
+    var silent: [ProxyConfiguration.Address] = []
 
     var writer: ProxyConfiguration.Address? { members.first { $0.isWriter }?.target }
 

@@ -17,12 +17,17 @@ protocol TopologyWatch: AnyObject {
 ///
 /// The servers themselves tell writer from reader (`topologyQuestion`), so the proxy follows a failover even with the control plane down.
 /// A target is asked every `calm`; while there is no writer, or after a connection was lost, every `alarmed`. Two
-/// writers at once (a failed one that came back) resolve to the one with the higher timeline or transaction number.
+/// writers at once (a failed one that came back) resolve to the one with the higher timeline or transaction number, and to
+/// the one that answers if the other does not.
 final class TopologyMonitor<Backend: PooledBackend>: BackendOwner, TopologyWatch {
     private let calm = TimeAmount.milliseconds(1000)
     private let alarmed = TimeAmount.milliseconds(50)
     /// How long after an alarm targets that refuse are tried again without growing pauses, nanoseconds.
     private let urgent: Int64 = 60_000_000_000
+    /// A target that has not answered for so long, nanoseconds, is the writer only if no other says that it is.
+    private let silence: Int64 = 1_000_000_000
+    /// After so long the connection is given up, and with it what the target said last.
+    private let patience: Int64 = 5_000_000_000
 
     private struct Probe {
         let id: Int
@@ -30,10 +35,17 @@ final class TopologyMonitor<Backend: PooledBackend>: BackendOwner, TopologyWatch
         var connection: Backend?
         var isOpen = false
         var asked = false
+        /// When it was asked, or the connection was begun.
+        var since: Int64 = 0
         var member: Topology.Member?
         var generation = 0
         var failures = 0
         var retryAt: Int64 = 0
+        /// Given up for its silence, and not heard since.
+        var wasSilent = false
+
+        /// How long an answer has been awaited.
+        func silent(_ now: Int64) -> Int64 { connection != nil && (asked || !isOpen) ? now - since : 0 }
     }
 
     private let group: GroupContext
@@ -99,16 +111,32 @@ final class TopologyMonitor<Backend: PooledBackend>: BackendOwner, TopologyWatch
     private func schedule() {
         if stopped { return }
         next?.cancel()
-        isHurried = current.writer == nil || Clock.now() < alarmUntil
+        let now = Clock.now()
+        isHurried = current.writer == nil || now < alarmUntil || probes.contains { $0.silent(now) > silence }
         next = loop.assumeIsolated().scheduleTask(in: isHurried ? alarmed : calm) { self.tick() }
     }
 
     private func tick() {
         if stopped { return }
         readFile()
+        giveUpSilent()
         update()
         askAll()
         schedule()
+    }
+
+    /// A host that is gone closes no connection.
+    private func giveUpSilent() {
+        let now = Clock.now()
+        for index in probes.indices where probes[index].silent(now) > patience {
+            if !probes[index].wasSilent {
+                let target = probes[index].target
+                group.logger.warning(
+                    "target has stopped answering", metadata: ["target": "\(target.host):\(target.port)"])
+            }
+            probes[index].wasSilent = true
+            probes[index].connection?.close()
+        }
     }
 
     private func askAll() {
@@ -118,6 +146,7 @@ final class TopologyMonitor<Backend: PooledBackend>: BackendOwner, TopologyWatch
                 if now >= probes[index].retryAt { open(index) }
             } else if probes[index].isOpen, !probes[index].asked {
                 probes[index].asked = true
+                probes[index].since = now
                 probes[index].connection?.run(Backend.topologyQuestion)
             }
         }
@@ -130,6 +159,7 @@ final class TopologyMonitor<Backend: PooledBackend>: BackendOwner, TopologyWatch
             key: PoolKey(
                 role: .readOnly, credentials: credentials, database: group.configuration.healthDatabase))
         probes[index].connection = connection
+        probes[index].since = Clock.now()
         connection.open(on: loop)
     }
 
@@ -180,21 +210,27 @@ final class TopologyMonitor<Backend: PooledBackend>: BackendOwner, TopologyWatch
         probes[index].member = Topology.Member(
             target: connection.target, isWriter: answer.isWriter, lagSeconds: answer.lagSeconds)
         probes[index].generation = answer.generation
+        probes[index].wasSilent = false
         update()
+    }
+
+    /// An older one is the past; of equals the first in the configuration is taken.
+    private func newestWriter() -> Int? {
+        let writers = probes.filter { $0.member?.isWriter == true }
+        let now = Clock.now()
+        let heard = writers.filter { $0.silent(now) < silence }
+        let candidates = heard.isEmpty ? writers : heard
+        let newest = candidates.map(\.generation).max()
+        return candidates.first { $0.generation == newest }?.id
     }
 
     private func update() {
         var topology = Topology()
         topology.known = probes.count
-        let newest = probes.filter { $0.member?.isWriter == true }.map(\.generation).max() ?? 0
-        var hasWriter = false
+        topology.silent = probes.filter(\.wasSilent).map(\.target)
+        let writer = newestWriter()
         for probe in probes {
-            guard let member = probe.member else { continue }
-            if member.isWriter {
-                // An older one is the past; of equals the first in the configuration is taken.
-                if hasWriter || probe.generation < newest { continue }
-                hasWriter = true
-            }
+            guard let member = probe.member, !member.isWriter || probe.id == writer else { continue }
             topology.members.append(member)
         }
         let changed =

@@ -87,6 +87,7 @@ extension MySQLClientSession {
     }
 
     func pin(_ reasons: PinReasons) {
+        let reasons = reasons.subtracting(excusedPins)
         if reasons.isEmpty { return }
         if pins.isEmpty { pinnedBy = frontFingerprint }
         pins.formUnion(reasons)

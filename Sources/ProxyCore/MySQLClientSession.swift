@@ -72,6 +72,8 @@ package final class MySQLClientSession {
     package internal(set) var base: MySQLSettings
     package internal(set) var pins: PinReasons = []
     package internal(set) var pinnedBy = ""
+    /// Reasons that somebody wants no backend to be kept for, though another client may then see what this one left.
+    package var excusedPins: PinReasons = []
     package internal(set) var pending: ByteBuffer?
     package internal(set) var lastInsertID: UInt64 = 0
     /// Set by a statement that may have made cached knowledge about databases wrong.

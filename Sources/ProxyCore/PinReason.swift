@@ -33,6 +33,9 @@ package struct PinReasons: OptionSet, Sendable, Hashable, CustomStringConvertibl
     /// XA START until the transaction is decided (MySQL).
     package static let distributedTransaction = PinReasons(rawValue: 1024)
 
+    /// What a statement that sets variables may pin for: AWS's filter EXCLUDE_VARIABLE_SETS.
+    package static let variableSets: PinReasons = [.userVariable, .unknownSetting]
+
     private static let names: [(PinReasons, String)] = [
         (.temporaryObject, "temporary object"), (.advisoryLock, "advisory lock"), (.listen, "listen"),
         (.holdCursor, "cursor with hold"), (.processState, "server process state"),

@@ -3,9 +3,9 @@
 /// Which backend connection serves which waiting client: one pool of interchangeable connections.
 ///
 /// Clients are served in the order they asked. Connections are reused last in, first out, so that what is not needed
-/// grows old and is closed; among the newest few, one that already has the client's settings is preferred. Time comes
-/// in as nanoseconds. `Tag` stands for what makes connections differ (settings) and is compared by `prefers`.
-package struct PoolMachine<Tag> {
+/// grows old and is closed; among the newest few, the one that suits the client best (`rank`) comes first. Time comes in as
+/// nanoseconds.
+package struct PoolMachine {
     package typealias ConnectionID = Int
     package typealias WaiterID = Int
 
@@ -43,7 +43,6 @@ package struct PoolMachine<Tag> {
 
     private struct Idle {
         var id: ConnectionID
-        var tag: Tag
         var since: Int64
     }
 
@@ -67,25 +66,14 @@ package struct PoolMachine<Tag> {
     package var waiting: Int { live }
     package var total: Int { idle.count + leased + opening }
 
-    /// `wanting` is the connection to take if it is idle.
+    /// `wanting` is the connection to take if it is idle; else it is the one of the highest `rank`, and of the same the one that
+    /// was used last. No rank is above `best`.
     package mutating func request(
-        _ waiter: WaiterID, now: Int64, wanting: ConnectionID? = nil, prefers: (Tag) -> Bool
+        _ waiter: WaiterID, now: Int64, wanting: ConnectionID? = nil, best: Int = 1, rank: (ConnectionID) -> Int
     ) -> Request {
         if live == 0, !idle.isEmpty {
-            var index = idle.count - 1
-            var candidate = index
-            if let wanting, let same = idle.lastIndex(where: { $0.id == wanting }) {
-                index = same
-                candidate = -1
-            }
-            while candidate >= 0, candidate > index - 16 {
-                if prefers(idle[candidate].tag) {
-                    index = candidate
-                    break
-                }
-                candidate -= 1
-            }
-            let found = idle.remove(at: index)
+            let same = wanting.flatMap { id in idle.lastIndex { $0.id == id } }
+            let found = idle.remove(at: same ?? favourite(best: best, rank))
             leased += 1
             return .lease(found.id)
         }
@@ -95,6 +83,23 @@ package struct PoolMachine<Tag> {
         return .wait(open: wantsMore)
     }
 
+    private func favourite(best: Int, _ rank: (ConnectionID) -> Int) -> Int {
+        var found = idle.count - 1
+        var highest = 0
+        for index in idle.indices.suffix(PoolMachine.looked).reversed() {
+            let own = rank(idle[index].id)
+            if own > highest {
+                highest = own
+                found = index
+            }
+            if own == best { break }
+        }
+        return found
+    }
+
+    /// So many idle connections are looked at, the newest.
+    private static let looked = 32
+
     /// Whether a connection should be opened for those who wait.
     package var wantsMore: Bool { live > opening && total < limits.connections }
 
@@ -103,27 +108,26 @@ package struct PoolMachine<Tag> {
     package mutating func openFailed() { opening -= 1 }
 
     /// A connection that was being opened is there.
-    package mutating func opened(_ id: ConnectionID, tag: Tag, now: Int64) -> Release {
+    package mutating func opened(_ id: ConnectionID, now: Int64) -> Release {
         opening -= 1
         leased += 1
-        return release(id, tag: tag, openedAt: now, now: now)
+        return release(id, openedAt: now, now: now)
     }
 
     /// A leased connection comes back.
-    package mutating func release(_ id: ConnectionID, tag: @autoclosure () -> Tag, openedAt: Int64, now: Int64)
-        -> Release
-    {
+    package mutating func release(_ id: ConnectionID, openedAt: Int64, now: Int64) -> Release {
         if now - openedAt > limits.age {
             leased -= 1
             return .close
         }
         if let waiter = nextWaiter() { return .lease(to: waiter.id) }
         leased -= 1
-        idle.append(Idle(id: id, tag: tag(), since: now))
+        idle.append(Idle(id: id, since: now))
         return .park
     }
 
     private mutating func nextWaiter() -> Waiter? {
+        guard !waiters.isEmpty else { return nil }
         while head < waiters.count {
             let waiter = waiters[head]
             head += 1

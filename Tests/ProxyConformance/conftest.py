@@ -4,7 +4,7 @@
 Needs the program (BOREALIS, by default the release build) and PostgreSQL in BOREALIS_PG_BIN.
 As root, the servers run as the user in BOREALIS_PG_USER (default postgres).
 """
-import os, pathlib, shutil, subprocess, tempfile
+import os, pathlib, shutil, signal, subprocess, tempfile
 
 import psycopg
 import pytest
@@ -41,6 +41,13 @@ class Server:
 
     def kill(self):
         self.stop("immediate")
+
+    def freeze(self, stop=signal.SIGSTOP):
+        """As a host that is cut off: connections stay open, and nothing answers. SIGCONT undoes it."""
+        main = int((self.data / "postmaster.pid").read_text().split()[0])
+        children = subprocess.run(["pgrep", "-P", str(main)], capture_output=True, text=True).stdout.split()
+        for pid in [main, *map(int, children)]:
+            os.kill(pid, stop)
 
     def promote(self):
         run(BIN / "pg_ctl", "-D", self.data, "-w", "promote")

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cancel requests, queueing, lost backends, failover."""
-import asyncio, socket, struct, subprocess, threading, time
+import asyncio, signal, socket, struct, subprocess, threading, time
 
 import asyncpg
 import psycopg
 import pytest
+
+from proxied import until
 
 
 def test_cancel_reaches_the_right_backend(cluster):
@@ -85,6 +87,58 @@ def test_failover_to_the_standby(failover_cluster):
             print(f"promotion took {promoted - began:.2f} s, the first write came {time.time() - promoted:.2f} s later")
             assert time.time() - promoted < 1.5
     assert clients[0].execute("SELECT count(*) FROM f").fetchone()[0] == 5
+
+
+def sleeping(c, server):
+    """Has `c` run a long statement; gives a function that waits for the code of its error."""
+    text, outcome = "SELECT pg_sleep(100)", []
+
+    def sleep():
+        try:
+            c.execute(text)
+        except psycopg.OperationalError as error:
+            outcome.append(error.sqlstate)
+    thread = threading.Thread(target=sleep)
+    thread.start()
+    with server.connect() as direct:
+        running = f"SELECT 1 FROM pg_stat_activity WHERE query = '{text}'"
+        assert until(lambda: direct.execute(running).fetchone(), 10)
+
+    def ended():
+        thread.join(20)
+        return outcome
+    return ended
+
+
+def test_a_frozen_server_keeps_nobody_waiting(failover_cluster):
+    """A host that is cut off closes no connection: a reader is left after seconds, a writer when there is another."""
+    cluster = failover_cluster
+    with cluster.connect() as c:
+        c.execute("CREATE TABLE f (x int)")
+    reader = cluster.connect(port=cluster.reader_port)
+    assert until(lambda: reader.execute("SELECT to_regclass('f')").fetchone()[0], 10)
+    reading = sleeping(reader, cluster.standby)
+    cluster.standby.freeze()
+    try:
+        assert reading() == ["08006"]
+    finally:
+        cluster.standby.freeze(signal.SIGCONT)
+    assert reader.execute("SELECT pg_is_in_recovery()").fetchone()[0] is True
+
+    idle, busy = [cluster.connect() for _ in range(3)], cluster.connect()
+    for c in idle:
+        c.execute("SET work_mem = '7MB'")
+    writing = sleeping(busy, cluster.primary)
+    cluster.primary.freeze()
+    try:
+        cluster.standby.promote()
+        for c in idle:
+            c.execute("INSERT INTO f VALUES (1)")
+            assert c.execute("SHOW work_mem").fetchone()[0] == "7MB"
+        assert writing() == ["08006"]
+        assert busy.execute("SELECT count(*) FROM f").fetchone()[0] == 3
+    finally:
+        cluster.primary.freeze(signal.SIGCONT)
 
 
 def test_a_waiting_query_can_be_cancelled(cluster):

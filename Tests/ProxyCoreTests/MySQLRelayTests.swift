@@ -193,6 +193,18 @@ private enum Server {
         #expect(MySQLSettings.none.steps(from: relay.client.settings) == [.query("SET SESSION `sql_mode`=DEFAULT")])
     }
 
+    @Test(arguments: [true, false])
+    func `a variable that cannot be replayed pins, unless that is excused`(isExcused: Bool) throws {
+        let relay = Relay()
+        if isExcused { relay.client.excusedPins = .variableSets }
+        try relay.say(.query, "SET session_track_schema = 1")
+        try relay.answer(Server.packets([Server.ok()]))
+        #expect(relay.client.pins == (isExcused ? [] : .unknownSetting))
+        try relay.say(.query, "LOCK TABLES t READ")
+        try relay.answer(Server.packets([Server.ok()]))
+        #expect(relay.client.pins.contains(.tableLock))
+    }
+
     @Test func `commit and rollback without a transaction need no backend`() throws {
         let relay = Relay()
         try relay.say(.query, "ROLLBACK")
