@@ -8,6 +8,8 @@ import psycopg2
 import pytest
 import sqlalchemy as sa
 
+from habits import habits_of_django, habits_of_jdbc
+
 
 def test_psycopg_default(cluster):
     with cluster.connect(autocommit=False) as c:
@@ -161,21 +163,14 @@ def test_psycopg2(cluster):
 
 
 def test_django(cluster):
-    import django
-    from django.conf import settings
-    if not settings.configured:
-        settings.configure(DATABASES={"default": {"ENGINE": "django.db.backends.postgresql", "NAME": "app", "USER": "app",
-                           "PASSWORD": "app", "HOST": "127.0.0.1", "PORT": cluster.port}}, INSTALLED_APPS=[])
-        django.setup()
-    from django.db import connection, transaction
-    with connection.cursor() as cur:
-        cur.execute("SELECT %s", [5])
-        assert cur.fetchone()[0] == 5
-    with transaction.atomic():
-        with connection.cursor() as cur:
-            cur.execute("SELECT 1")
+    habits_of_django("postgresql", cluster.port)
     assert cluster.no_pins()
-    connection.close()
+
+
+def test_jdbc(cluster):
+    habits_of_jdbc("postgresql", f"jdbc:postgresql://127.0.0.1:{cluster.port}/app?user=app&password=app",
+                   "serial PRIMARY KEY", "SELECT pg_sleep(30)")
+    assert cluster.no_pins()
 
 
 def psql(cluster, *args, **kw):

@@ -8,6 +8,7 @@ import pymysql.cursors
 import pytest
 import sqlalchemy as sa
 
+from habits import habits_of_django, habits_of_jdbc
 from mariadb_cluster import HAS_ED25519
 
 
@@ -160,44 +161,14 @@ def test_sqlalchemy(maria, scheme):
     engine.dispose()
 
 
-DJANGO = """
-import pymysql
-pymysql.version_info = (2, 2, 1, "final", 0)
-pymysql.install_as_MySQLdb()
-import django
-from django.conf import settings
-settings.configure(DATABASES={"default": {"ENGINE": "django.db.backends.mysql", "NAME": "app", "USER": "app",
-                   "PASSWORD": "app", "HOST": "127.0.0.1", "PORT": PORT}}, INSTALLED_APPS=[])
-django.setup()
-from django.db import connection, models, transaction
-class Thing(models.Model):
-    name = models.CharField(max_length=20)
-    class Meta:
-        app_label = "things"
-with connection.schema_editor() as editor:
-    editor.create_model(Thing)
-with transaction.atomic():
-    thing = Thing.objects.create(name="a")
-    with transaction.atomic():
-        Thing.objects.create(name="b")
-assert thing.pk == 1 and Thing.objects.count() == 2
-Thing.objects.bulk_create([Thing(name=str(i)) for i in range(100)])
-assert sorted(Thing.objects.filter(name__startswith="9").values_list("name", flat=True))[0] == "9"
-assert len(list(Thing.objects.all().iterator(chunk_size=10))) == 102
-with connection.cursor() as cursor:
-    cursor.execute("SELECT @@tx_isolation")
-    assert cursor.fetchone()[0] == "READ-COMMITTED"
-with connection.schema_editor() as editor:
-    editor.delete_model(Thing)
-print("done")
-"""
-
-
 def test_django(maria):
-    # A process of its own, as Django is configured once in each.
-    result = subprocess.run([os.sys.executable, "-c", DJANGO.replace("PORT}", f'"{maria.port}"}}')], capture_output=True,
-                            text=True, timeout=60)
-    assert result.stdout.strip() == "done", result.stderr[-2000:]
+    habits_of_django("mysql", maria.port)
+    assert maria.no_pins()
+
+
+def test_jdbc(maria):
+    habits_of_jdbc("mariadb-java-client", f"jdbc:mariadb://127.0.0.1:{maria.port}/app?user=app&password=app",
+                   "int AUTO_INCREMENT PRIMARY KEY", "SELECT SLEEP(30)")
     assert maria.no_pins()
 
 
