@@ -18,7 +18,7 @@ package final class EndpointService: Sendable {
     static let waitingMax = 5000
     static let waterMarks = ChannelOptions.Types.WriteBufferWaterMark(low: 64 << 10, high: 256 << 10)
 
-    private static let calmPause: Duration = .milliseconds(250)
+    private static let calmPause = TimeAmount.milliseconds(250)
     private static let alarmedPause: Duration = .milliseconds(25)
     private static let alarmDuration: Duration = .seconds(2)
 
@@ -32,7 +32,13 @@ package final class EndpointService: Sendable {
     private let group: MultiThreadedEventLoopGroup
     private let logger: Logger
     private let listeners = Mutex<[String: Listener]>([:])
-    private let alarmedUntil = Mutex(ContinuousClock.now)
+    private let alert = Mutex(Alert())
+
+    private struct Alert {
+        var until = ContinuousClock.now
+        /// Ends the rest between two calm questions.
+        var bell: EventLoopPromise<Void>?
+    }
 
     package init(threads: Int, logger: Logger) {
         group = MultiThreadedEventLoopGroup(numberOfThreads: threads)
@@ -63,13 +69,29 @@ package final class EndpointService: Sendable {
     }
 
     /// Something went wrong with a connection: look more often for a while.
-    func alarm() { alarmedUntil.withLock { $0 = .now + Self.alarmDuration } }
+    func alarm() {
+        let bell = alert.withLock { alert in
+            alert.until = .now + Self.alarmDuration
+            return alert.bell.take()
+        }
+        bell?.succeed()
+    }
 
     private func pause() async {
-        let end = ContinuousClock.now + Self.calmPause
-        repeat {
+        let bell = alert.withLock { alert -> EventLoopPromise<Void>? in
+            guard alert.until < .now, !state.isAnybodyWaiting else { return nil }
+            alert.bell = group.next().makePromise()
+            return alert.bell
+        }
+        guard let bell else {
             try? await Task.sleep(for: Self.alarmedPause)
-        } while !Task.isCancelled && .now < end && alarmedUntil.withLock({ $0 }) < .now && !state.isAnybodyWaiting
+            return
+        }
+        // A timer of the loop, and not short sleeps: they would wake several threads of an idle region forty times a second.
+        bell.futureResult.eventLoop.scheduleTask(in: Self.calmPause) { [self] in
+            alert.withLock { $0.bell.take() }?.succeed()
+        }
+        try? await bell.futureResult.get()
     }
 
     // MARK: - Listening

@@ -160,6 +160,9 @@ package struct MariaConfiguration: Sendable {
             reason: "one engine write is one record of the volume's log, so a page is never torn"),
         Setting(name: "innodb_buffer_pool_size", value: "128M", reason: "the server's own default"),
         Setting(
+            name: "innodb_flush_neighbors", value: "0",
+            reason: "no disk head is spared: to write a page's neighbours early only makes the log longer"),
+        Setting(
             name: "skip_name_resolve", value: "1", reason: "clients come over loopback; DNS would only delay a login"),
         Setting(name: "character_set_server", value: "utf8mb4", reason: "all of Unicode"),
         Setting(
@@ -239,6 +242,7 @@ package struct MariaConfiguration: Sendable {
         "datadir": "it is in the volume", "innodb_data_home_dir": "it is in the volume",
         "innodb_log_group_home_dir": "it is in the volume", "innodb_undo_directory": "it is in the volume",
         "aria_log_dir_path": "it is in the volume", "log_bin_index": "it is in the volume",
+        "log_tc": "the instance keeps it local",
         "innodb_directories": "DATA DIRECTORY would put a table outside the volume, where nothing is replicated",
         "innodb_data_file_path": "files outside the data directory would not be in the volume",
         "innodb_temp_data_file_path": "temporary files stay local by their names",

@@ -8,7 +8,7 @@ import urllib.parse
 import pytest
 
 from harness.region import is_alive
-from maria_bank import check_tables
+from maria_steps import crash_detach_and_restart
 from maria_wire import Connection, ServerError
 
 TABLES = ["t.inno", "t.aria", "t.parts", "t.words", "t.big"]
@@ -34,11 +34,6 @@ def region(make_maria):
         ]:
             connection.execute(statement)
     return region
-
-
-def checksums(region):
-    with region.connect() as connection:
-        return connection.execute(f"CHECKSUM TABLE {', '.join(TABLES)}")
 
 
 def test_status_has_the_promised_shape(region):
@@ -84,21 +79,7 @@ def test_a_table_cannot_leave_the_volume(region):
 
 
 def test_crash_detach_and_restart_keep_everything(region):
-    before = checksums(region)
-    region.fault("crash-writer")
-    assert checksums(region) == before
-    region.command("volume", "detach-cache")
-    region.wait_available()
-    assert checksums(region) == before
-    region.fault("kill-az", "b")
-    with region.connect() as connection:
-        connection.execute("INSERT INTO t.inno VALUES (100000, 'without a zone')")
-    after = checksums(region)
-    region.heal()
-    region.down()
-    region.up()
-    assert checksums(region) == after
-    check_tables(region.url, ("mysql", "t"))
+    crash_detach_and_restart(region, TABLES, "INSERT INTO t.inno VALUES (100000, 'without a zone')")
 
 
 def test_binlog_can_be_turned_on_and_off(region):

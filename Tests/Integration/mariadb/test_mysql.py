@@ -12,6 +12,7 @@ import pytest
 
 from harness.region import kill, until
 from maria_bank import ACCOUNTS, OPENING, SCHEMA, Bank, check_tables
+from maria_steps import checksums, crash_detach_and_restart
 from maria_wire import Connection, ServerError
 
 BINARIES = os.environ.get("BOREALIS_MYSQL_BIN")
@@ -52,11 +53,6 @@ def region(make_maria):
     return region
 
 
-def checksums(region):
-    with region.connect() as connection:
-        return connection.execute(f"CHECKSUM TABLE {', '.join(TABLES)}")
-
-
 def variables(connection):
     return dict(connection.execute("SHOW GLOBAL VARIABLES"))
 
@@ -84,21 +80,7 @@ def test_nobody_turns_durability_off(region, statement):
 
 
 def test_crash_detach_and_restart_keep_everything(region):
-    before = checksums(region)
-    region.fault("crash-writer")
-    assert checksums(region) == before
-    region.command("volume", "detach-cache")
-    region.wait_available()
-    assert checksums(region) == before
-    region.fault("kill-az", "b")
-    with region.connect() as connection:
-        connection.execute("INSERT INTO t.inno VALUES (100000, 'without a zone', 5)")
-    after = checksums(region)
-    region.heal()
-    region.down()
-    region.up()
-    assert checksums(region) == after
-    check_tables(region.url, ("mysql", "t"), beside("mysqlcheck"))
+    crash_detach_and_restart(region, TABLES, "INSERT INTO t.inno VALUES (100000, 'without a zone', 5)", beside("mysqlcheck"))
 
 
 def test_a_moment_can_be_opened(region):
@@ -131,7 +113,7 @@ def test_the_other_server_is_refused(region, make_maria):
     region.down()
     region.arguments = ["--mariadb-bin", BINARIES]
     region.up()
-    assert len(checksums(region)) == len(TABLES)
+    assert len(checksums(region, TABLES)) == len(TABLES)
 
 
 @pytest.mark.parametrize("settings", [[], ["--set", "log_bin=on"]])
