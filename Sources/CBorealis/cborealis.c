@@ -138,7 +138,11 @@ int64_t bx_monotonic_ns(void) {
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-int bx_lower_thread_priority(int nice) { return setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), nice); }
+static void set_thread_niceness(int nice) { setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), nice); }
+
+void bx_thread_is_background(void) { set_thread_niceness(10); }
+
+void bx_thread_is_commit_path(void) { set_thread_niceness(-10); }
 
 void bx_limit_malloc_arenas(int arenas) {
     mallopt(M_ARENA_MAX, arenas);

@@ -18,7 +18,7 @@ extension StorageHost {
     private static let journalFilesSoft = 8
 
     func runLayers() {
-        lowerPriority()
+        bx_thread_is_background()
         while !isStopping.load(ordering: .acquiring) {
             let seen = layering.value
             let keys = state.withLock { state in
@@ -172,9 +172,6 @@ extension StorageHost {
         device.withLock { device in device.journal.recycle { floors[$0] } }
     }
 
-    /// Background threads take the processor only when commits leave it; back-pressure sees to it that they get enough.
-    func lowerPriority() { _ = bx_lower_thread_priority(10) }
-
     // MARK: - Damage
 
     /// Takes a segment whose layers are damaged out of service and has it copied from a peer.
@@ -195,7 +192,7 @@ extension StorageHost {
 
     /// Authenticates everything on disk, a segment at a time, for ever: each once in `scrubSeconds`.
     func runScrub() {
-        lowerPriority()
+        bx_thread_is_background()
         while !isStopping.load(ordering: .acquiring) {
             let ids = state.withLock { state in state.segments.keys.sorted() }
             let pause = Int32(clamping: configuration.scrubSeconds * 1000 / max(1, ids.count))

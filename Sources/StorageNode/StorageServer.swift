@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import CBorealis
 internal import Logging
 internal import NIOCore
 internal import NIOPosix
@@ -20,6 +21,7 @@ final class StorageServer: Sendable {
 
     init(_ host: StorageHost) throws {
         group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
+        for loop in group.makeIterator() { loop.execute { bx_thread_is_commit_path() } }
         pool = NIOThreadPool(numberOfThreads: 2)
         pool.start()
         let context = try host.configuration.security.serverContext()

@@ -20,7 +20,7 @@ extension VolumeDriver {
     func startKeeper() { keeper.start(name: "keeper") { [self] in runKeeper() } }
 
     private func runKeeper() {
-        _ = bx_lower_thread_priority(10)
+        bx_thread_is_background()
         var due: Int64 = 0
         while !keeper.isStopping {
             let seen = keeperBell.value

@@ -23,6 +23,7 @@ extension VolumeDriver {
     private static let idleNanoseconds: Int64 = 500_000_000
 
     func runPump() {
+        bx_thread_is_commit_path()
         var lastWork = bx_monotonic_ns()
         var lastTick = lastWork
         var isDue = true

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import CBorealis
 internal import Logging
 internal import NIOCore
 internal import NIOPosix
@@ -83,6 +84,7 @@ final class RemoteTransport: StorageTransport {
     init(_ peers: PeerDirectory, _ security: TransportSecurity, _ events: TransportEvents, _ logger: Logger) throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         self.group = group
+        group.next().execute { bx_thread_is_commit_path() }
         directory = peers
         clients = try peers.addresses.enumerated().map { index, peer in
             try StorageClient(

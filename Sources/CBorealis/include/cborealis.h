@@ -78,7 +78,11 @@ int bx_open_direct(const char *path, int flags);
 int64_t bx_monotonic_ns(void);
 /* Bounds glibc's malloc arenas and lets it give memory back early. */
 void bx_limit_malloc_arenas(int arenas);
-/* Gives the calling thread a nice value of its own (Linux: niceness is per thread). 0, or -1. */
-int bx_lower_thread_priority(int nice);
+/* What the calling thread does is for later: it gives way to others, and back-pressure has to see to it that it gets enough.
+   (Linux: niceness is per thread.) */
+void bx_thread_is_background(void);
+/* Every commit waits for the calling thread, which works for microseconds at a time: on a busy machine it goes before the engine's
+   processes. Where that is not allowed (root, CAP_SYS_NICE or RLIMIT_NICE is) nothing changes. */
+void bx_thread_is_commit_path(void);
 
 #endif
