@@ -43,6 +43,8 @@ package final class InstanceRunner: Sendable {
         var isStopping = false
         var dropsCache = false
         var restarts = 0
+        /// Whether nobody asked for the engine's newest end.
+        var endedByItself = false
         var lostAt: ContinuousClock.Instant?
         var lastRecovery: Int?
         var created: Bool
@@ -160,6 +162,7 @@ package final class InstanceRunner: Sendable {
     package func dropCache() {
         let process = state.withLock { state in
             state.dropsCache = true
+            state.endedByItself = false
             return state.process
         }
         process?.signal(engine.stopSignal)
@@ -174,7 +177,7 @@ package final class InstanceRunner: Sendable {
             reason: now.reason, progress: now.progress, restarts: now.restarts,
             lastRecoveryMilliseconds: now.lastRecovery,
             created: now.created, driver: facts, generation: role.generation ?? 0, part: role.part,
-            lagMilliseconds: lag(now), watch: watchFacts(now))
+            lagMilliseconds: lag(now), watch: watchFacts(now), endedByItself: now.endedByItself)
     }
 
     /// Takes other settings of the engine, the master password that it has by now, and whom it is to follow. The running
@@ -278,6 +281,7 @@ package final class InstanceRunner: Sendable {
             }
             state.withLock { state in
                 state.restarts += 1
+                state.endedByItself = !wasAsked
                 if !wasAsked { state.reason = "the engine ended with \(exit): \(last)" }
             }
             if role.part == .reader { return }
@@ -377,6 +381,7 @@ package final class InstanceRunner: Sendable {
             let process = state.withLock { state -> ChildProcess? in
                 guard state.driver === driver, !state.isStopping else { return nil }
                 state.driverFailure = reason
+                state.endedByItself = true
                 return state.process
             }
             process?.signal(SIGKILL)
