@@ -191,7 +191,8 @@ package final class InstanceRunner: Sendable {
             return (old, old.overrides != new.overrides || old.replication != new.replication)
         }
         state.withLock { state in
-            state.tending.mayGoOn = true
+            // What came before the loss is no verdict on it.
+            if state.tending.lost != nil { state.tending.mayGoOn = true }
             if old.replication != new.replication { state.tending.mustFollow = true }
         }
         guard isNew, let process = state.withLock({ $0.process }) else { return }
@@ -277,7 +278,6 @@ package final class InstanceRunner: Sendable {
             if !wasAsked {
                 logger.warning(
                     "the engine ended", metadata: ["instance": "\(role.id)", "exit": "\(exit)", "log": "\(last)"])
-                lose("the engine ended with \(exit): \(last)")
             }
             state.withLock { state in
                 state.restarts += 1
@@ -338,6 +338,9 @@ package final class InstanceRunner: Sendable {
             state.withLock { $0.enginePid = process.pid }
             Thread.detachNewThread { [self] in watchHealth(of: process, root: attachment.root) }
         }
+        // Whoever gives its part to another need not wait until the last of its processes is gone: that one is fenced.
+        let isLost = state.withLock { $0.driverFailure == nil && !$0.dropsCache && !$0.tending.isRestarting }
+        if isLost { lose("the engine ended with \(exit): \(lastLine(of: engine.logFile))") }
         try killLeftovers()
         return exit
     }
