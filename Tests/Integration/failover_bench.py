@@ -108,6 +108,9 @@ class Bench:
             end(background)
             if kind in HEALED:
                 self.region.heal()
+                # A second zone that is lost before the first has caught up leaves less than a quorum: commits wait for that one.
+                self.region.wait_nodes()
+                self.region.wait_caught_up()
             slow = f", of which {failover['milliseconds']} ms after the decision ({failover['reason']})"
             note(f"  {kind} {number + 1}/{self.arguments.count}: {total:.2f} s{slow if total > OUTLIER_SECONDS else ''}")
         wait_all(self.region, 2)
@@ -163,7 +166,7 @@ class Bench:
             for statement in ("CREATE DATABASE sbtest", "CREATE TABLE commits.tick (at BIGINT NOT NULL) ENGINE=InnoDB",
                               f"INSERT INTO commits.tick VALUES ({NOW})"):
                 connection.execute(statement)
-        load = ["--tables=10", "--table-size=10000", f"--threads={clients}", f"--time={self.arguments.lag_seconds + 8}"]
+        load = ["--tables=10", "--table-size=10000", f"--threads={clients}", f"--time={self.arguments.lag_seconds + 20}"]
         sysbench(cluster["writer"]["url"], *load, "prepare").communicate(timeout=600)
         background = sysbench(cluster["writer"]["url"], *load, "run")
         time.sleep(5)
@@ -178,9 +181,12 @@ class Bench:
         ticker.start()
         lags = []
         with Connection(cluster["readers"][0]["url"]) as reader:
+            age = f"SELECT {NOW} - at FROM commits.tick"
+            # What the tables were filled with is applied first.
+            until("the reader has caught up", lambda: int(reader.value(age)) < 500_000, 60)
             finish = time.monotonic() + self.arguments.lag_seconds
             while time.monotonic() < finish:
-                lags.append(int(reader.value(f"SELECT {NOW} - at FROM commits.tick")) / 1000)
+                lags.append(int(reader.value(age)) / 1000)
                 time.sleep(0.005)
         reported = self.region.cluster()["readers"][0].get("lagMs")
         stopping.set()
@@ -196,6 +202,8 @@ class Bench:
         for number in range(self.arguments.adds):
             added = json.loads(self.region.command("instance", "add", f"extra-{number}", "--json").stdout)
             milliseconds.append(added["milliseconds"])
+        # Not between two: ext4 without a journal is slow to give new inodes for minutes after many were removed.
+        for number in range(self.arguments.adds):
             self.region.command("instance", "remove", f"extra-{number}")
         note(f"  adding a reader, {title}: {milliseconds} ms")
         found = quantiles([value / 1000 for value in milliseconds])
@@ -265,6 +273,7 @@ def measure(bench, arguments, kinds):
         bench.failovers(kind)
     if arguments.fill_gb and arguments.adds and not bench.is_maria:
         bench.fill(arguments.fill_gb)
+        time.sleep(arguments.rest)
         bench.adds("filled")
 
 
@@ -299,6 +308,7 @@ def main():
     parser.add_argument("--lag-seconds", type=int, default=20, help="0 does not measure the lag")
     parser.add_argument("--adds", type=int, default=5, help="how many readers are added and removed")
     parser.add_argument("--fill-gb", type=int, default=0, help="add as many again once the cluster has so many gigabytes")
+    parser.add_argument("--rest", type=float, default=0, help="seconds that a filled cluster is left alone before")
     arguments = parser.parse_args()
     base = pathlib.Path(tempfile.mkdtemp(prefix="bf-", dir=os.environ.get("BOREALIS_TEST_DIR", "/tmp")))
     base.chmod(0o711)
