@@ -98,6 +98,8 @@ package struct ObservedCluster: Sendable {
         package var enginePID: Int32?
         /// What it does: the phases of `borealis status`, such as `attaching`, `available`, `stopped`.
         package var phase = ""
+        /// Whether nobody asked for its engine's newest end.
+        package var endedByItself = false
 
         package init(id: String, generation: Int, isAvailable: Bool, url: String, reason: String?) {
             self.id = id

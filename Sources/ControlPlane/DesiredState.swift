@@ -45,11 +45,26 @@ package struct DesiredState: Sendable {
         _ document: StoredDocument, to table: inout [String: Record]
     ) throws {
         do {
-            table[document.key.id] = try JSONDecoder().decode(Record.self, from: document.value)
+            table[document.key.id] = try decode(document.value)
+        } catch DecodingError.keyNotFound(let key, _) {
+            throw ControlError(
+                "the metadata's record \(document.key.kind) \(document.key.id) has no \(key.stringValue)",
+                remedy: "use the borealis that wrote it, or delete what it stands for with that one first")
         } catch {
             throw ControlError(
                 "the metadata's record \(document.key.kind) \(document.key.id) is damaged: \(error)",
                 remedy: "restore it from a backup")
+        }
+    }
+
+    private static func decode<Record: StateRecord>(_ value: Data) throws -> Record {
+        do {
+            return try JSONDecoder().decode(Record.self, from: value)
+        } catch DecodingError.keyNotFound {
+            // What does not read as it is may be of an earlier version.
+            var fields = try JSONSerialization.jsonObject(with: value) as? [String: Any] ?? [:]
+            Record.upgrade(&fields)
+            return try JSONDecoder().decode(Record.self, from: JSONSerialization.data(withJSONObject: fields))
         }
     }
 

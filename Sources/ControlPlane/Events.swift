@@ -20,6 +20,8 @@ struct EventKind: Sendable {
     static let instanceDeleted = EventKind("0003", "deletion", "DB instance deleted.")
     static let instanceShutDown = EventKind("0004", "availability", "DB instance shutdown.")
     static let instanceRestarted = EventKind("0006", "availability", "DB instance restarted.")
+    static let recoveryStarted = EventKind("0020", "recovery", "Recovery of the DB instance has started.")
+    static let recoveryCompleted = EventKind("0021", "recovery", "Recovery of the DB instance is complete.")
     static let classChanging = EventKind(
         "0012", "configuration change", "Applying modification to database instance class.")
     static let classChanged = EventKind(
@@ -28,15 +30,27 @@ struct EventKind: Sendable {
     static let instanceStarted = EventKind("0088", "notification", "DB instance started.")
 
     static func clusterRenamed(from old: String, to new: String) -> EventKind {
-        EventKind("0172", "configuration change", "Renamed DB cluster from \(old) to \(new).")
+        EventKind("0172", "notification", "Renamed DB cluster from \(old) to \(new).")
     }
 
     static let proxyCreated = EventKind("0203", "creation", "DB proxy created.")
     static let proxyModified = EventKind("0204", "configuration change", "DB proxy modified.")
     static let proxyDeleted = EventKind("0205", "deletion", "DB proxy deleted.")
-    static let proxyEndpointCreated = EventKind("0206", "configuration change", "DB proxy endpoint created.")
+    static let proxyEndpointCreated = EventKind("0206", "creation", "DB proxy endpoint created.")
     static let proxyEndpointModified = EventKind("0207", "configuration change", "DB proxy endpoint modified.")
-    static let proxyEndpointDeleted = EventKind("0208", "configuration change", "DB proxy endpoint deleted.")
+    static let proxyEndpointDeleted = EventKind("0208", "deletion", "DB proxy endpoint deleted.")
+
+    static func targetAdded(_ name: String) -> EventKind {
+        EventKind("0213", "configuration change", "Added the new DB instance \(name) to the target group.")
+    }
+
+    static func targetRemoved(_ name: String) -> EventKind {
+        EventKind("0214", "configuration change", "Removed the deleted DB instance \(name) from the target group.")
+    }
+
+    static func targetClusterRemoved(_ name: String) -> EventKind {
+        EventKind("0215", "configuration change", "Removed the deleted DB cluster \(name) from the target group.")
+    }
 
     static let failoverFailed = EventKind(
         "0069", "failover", "Cluster failover failed, check the health of your cluster instances and try again.")
@@ -56,7 +70,7 @@ struct EventKind: Sendable {
     }
 
     static func incompatibleParameters(_ reason: String) -> EventKind {
-        EventKind("0035", "notification", "The engine does not start with the instance's parameters: \(reason)")
+        EventKind("0035", "failure", "The engine does not start with the instance's parameters: \(reason)")
     }
 
     static func parameterUpdated(_ name: String, to value: String, method: String) -> EventKind {
@@ -72,14 +86,20 @@ struct EventKind: Sendable {
 
     /// The categories that each kind of source has.
     static let categories: [(sourceType: String, categories: [String])] = [
-        ("db-cluster", ["creation", "deletion", "configuration change", "failover", "maintenance", "notification"]),
+        (
+            "db-cluster",
+            [
+                "configuration change", "creation", "deletion", "failover", "failure", "global failover", "maintenance",
+                "notification",
+            ]
+        ),
         ("db-cluster-snapshot", ["backup", "creation", "deletion", "notification", "restoration"]),
         (
             "db-instance",
             [
                 "availability", "backup", "backtrack", "configuration change", "creation", "deletion", "failover",
-                "failure",
-                "low storage", "maintenance", "notification", "recovery", "restoration",
+                "failure", "low storage", "maintenance", "notification", "read replica", "recovery", "restoration",
+                "security patching",
             ]
         ),
         ("db-parameter-group", ["configuration change"]),
@@ -110,6 +130,14 @@ extension DesiredState {
 
     mutating func note(_ kind: EventKind, proxy: ProxyRecord, account: Account, now: Timestamp) {
         note(kind, sourceType: "db-proxy", source: proxy.id, arn: account.arn("db-proxy", proxy.resourceID), now: now)
+    }
+
+    /// Notes it of every proxy that leads to a cluster.
+    mutating func note(_ kind: EventKind, proxiesOf cluster: ClusterRecord?, account: Account, now: Timestamp) {
+        guard let cluster else { return }
+        for proxy in proxies.values.sorted(by: { $0.id < $1.id }) where proxy.target == .cluster(cluster.resourceID) {
+            note(kind, proxy: proxy, account: account, now: now)
+        }
     }
 
     private mutating func note(_ kind: EventKind, sourceType: String, source: String, arn: String, now: Timestamp) {

@@ -15,7 +15,9 @@ extension Reconciler {
             let host = try await plane.ensureEndpoint(wish)
             crash.pass("endpoint-known")
             let found = observed.first { $0.id == cluster.planeID }?.endpoint(.custom(endpoint.resourceID))
-            guard found?.isListening == true || endpoint.status == .modifying else { return }
+            // Where there is no instance to lead to, nobody listens.
+            let isIdle = keeper.state.members(of: cluster.id).isEmpty
+            guard found?.isListening == true || endpoint.status == .modifying || isIdle else { return }
             try await settle(endpoint, .available) { $0.host = host }
         case .deleting:
             try await plane.removeEndpoint(endpoint.resourceID)

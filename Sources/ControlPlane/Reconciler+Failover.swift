@@ -47,14 +47,26 @@ extension Reconciler {
 }
 
 extension DesiredState {
-    /// An engine with another process than before was restarted. Unless somebody asked for it here, nobody has said so yet.
+    /// An engine that goes down without anybody having asked for it recovers, and is back as another process.
     fileprivate mutating func noteRestart(
         of instance: InstanceRecord, _ found: ObservedCluster.Instance, _ account: Account
     ) {
-        guard let current = instances[instance.id], let pid = found.enginePID, pid != current.enginePID else { return }
         // Whoever brings an instance up says what has become of it.
-        guard current.status == .available, found.isAvailable else { return }
-        instances[instance.id]?.enginePID = pid
+        guard let current = instances[instance.id], current.status == .available else { return }
+        let isNew = found.isAvailable && found.enginePID != nil && found.enginePID != current.enginePID
+        // One that was back before anybody looked is told of as well.
+        let isLost = found.endedByItself && current.enginePID != nil && (isNew || !found.isAvailable)
+        if isLost && current.isRecovering != true {
+            instances[instance.id]?.isRecovering = true
+            note(.recoveryStarted, instance: current, account: account, now: .now)
+        }
+        guard found.isAvailable else { return }
+        if instances[instance.id]?.isRecovering == true {
+            instances[instance.id]?.isRecovering = nil
+            note(.recoveryCompleted, instance: current, account: account, now: .now)
+        }
+        guard isNew else { return }
+        instances[instance.id]?.enginePID = found.enginePID
         if current.enginePID != nil { note(.instanceRestarted, instance: current, account: account, now: .now) }
     }
 

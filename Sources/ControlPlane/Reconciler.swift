@@ -164,6 +164,10 @@ package actor Reconciler {
             let account = account
             try await keeper.update { state in
                 guard state.clusters.removeValue(forKey: cluster.id) != nil else { return }
+                state.note(.targetClusterRemoved(cluster.id), proxiesOf: cluster, account: account, now: .now)
+                for proxy in state.proxies.values where proxy.target == .cluster(cluster.resourceID) {
+                    state.proxies[proxy.id]?.target = nil
+                }
                 state.note(.clusterDeleted, cluster: cluster, account: account, now: .now)
             }
         case .stopping where members.allSatisfy { $0.status == .stopped }:
@@ -305,6 +309,8 @@ package actor Reconciler {
             guard state.instances.removeValue(forKey: instance.id) != nil else { return }
             state.renameMember(instance.id, to: nil)
             state.note(.instanceDeleted, instance: instance, account: account, now: .now)
+            state.note(
+                .targetRemoved(instance.id), proxiesOf: state.clusters[instance.cluster], account: account, now: .now)
         }
     }
 
@@ -443,7 +449,11 @@ package actor Reconciler {
                 record.status = status
                 change(&record)
                 state.instances[instance.id] = record
-                if let event { state.note(event, instance: record, account: account, now: .now) }
+                guard let event else { return }
+                state.note(event, instance: record, account: account, now: .now)
+                guard instance.status == .creating else { return }
+                state.note(
+                    .targetAdded(record.id), proxiesOf: state.clusters[record.cluster], account: account, now: .now)
             }
         }
     }

@@ -64,6 +64,15 @@ package struct ProxyRecord: StateRecord {
     package var tags: [Tag]
 }
 
+extension ProxyRecord {
+    /// Before secrets there was one login, the master user's.
+    package static func upgrade(_ fields: inout [String: Any]) {
+        guard fields["logins"] == nil, let only = fields.removeValue(forKey: "authentication") else { return }
+        fields["logins"] = [only]
+        fields["defaultsToIAM"] = false
+    }
+}
+
 /// A further endpoint of a proxy.
 package struct ProxyEndpointRecord: StateRecord {
     package static let kind = "dbProxyEndpoint"

@@ -9,6 +9,12 @@ package protocol StateRecord: Codable, Equatable, Sendable {
     /// The name of its kind in the store; never changed once released.
     static var kind: String { get }
     var id: String { get }
+    /// Takes over what earlier versions wrote otherwise, in place.
+    static func upgrade(_ fields: inout [String: Any])
+}
+
+extension StateRecord {
+    package static func upgrade(_ fields: inout [String: Any]) {}
 }
 
 package struct Tag: Codable, Equatable, Sendable {
@@ -129,6 +135,8 @@ package struct InstanceRecord: StateRecord {
     package var applied: Applied?
     /// The engine's process when it was last seen running: another one is a restart.
     package var enginePID: Int32?
+    /// Whether its engine went down by itself and is not back.
+    package var isRecovering: Bool?
     /// When its deletion was asked for.
     package var deleted: Timestamp?
 }

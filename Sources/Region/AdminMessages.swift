@@ -257,6 +257,8 @@ package struct InstanceStatus: Codable, Sendable {
     package var lagMilliseconds: Int?
     /// What the supervisor judges it by.
     package var watch: WatchFacts
+    /// Whether nobody asked for the engine's newest end.
+    package var endedByItself = false
 }
 
 /// Signs of life of an instance, for whoever may have to give its part to another.

@@ -43,6 +43,8 @@ package final class InstanceRunner: Sendable {
         var isStopping = false
         var dropsCache = false
         var restarts = 0
+        /// Whether nobody asked for the engine's newest end.
+        var endedByItself = false
         var lostAt: ContinuousClock.Instant?
         var lastRecovery: Int?
         var created: Bool
@@ -160,6 +162,7 @@ package final class InstanceRunner: Sendable {
     package func dropCache() {
         let process = state.withLock { state in
             state.dropsCache = true
+            state.endedByItself = false
             return state.process
         }
         process?.signal(engine.stopSignal)
@@ -174,7 +177,7 @@ package final class InstanceRunner: Sendable {
             reason: now.reason, progress: now.progress, restarts: now.restarts,
             lastRecoveryMilliseconds: now.lastRecovery,
             created: now.created, driver: facts, generation: role.generation ?? 0, part: role.part,
-            lagMilliseconds: lag(now), watch: watchFacts(now))
+            lagMilliseconds: lag(now), watch: watchFacts(now), endedByItself: now.endedByItself)
     }
 
     /// Takes other settings of the engine, the master password that it has by now, and whom it is to follow. The running
@@ -188,7 +191,8 @@ package final class InstanceRunner: Sendable {
             return (old, old.overrides != new.overrides || old.replication != new.replication)
         }
         state.withLock { state in
-            state.tending.mayGoOn = true
+            // What came before the loss is no verdict on it.
+            if state.tending.lost != nil { state.tending.mayGoOn = true }
             if old.replication != new.replication { state.tending.mustFollow = true }
         }
         guard isNew, let process = state.withLock({ $0.process }) else { return }
@@ -274,10 +278,10 @@ package final class InstanceRunner: Sendable {
             if !wasAsked {
                 logger.warning(
                     "the engine ended", metadata: ["instance": "\(role.id)", "exit": "\(exit)", "log": "\(last)"])
-                lose("the engine ended with \(exit): \(last)")
             }
             state.withLock { state in
                 state.restarts += 1
+                state.endedByItself = !wasAsked
                 if !wasAsked { state.reason = "the engine ended with \(exit): \(last)" }
             }
             if role.part == .reader { return }
@@ -334,6 +338,9 @@ package final class InstanceRunner: Sendable {
             state.withLock { $0.enginePid = process.pid }
             Thread.detachNewThread { [self] in watchHealth(of: process, root: attachment.root) }
         }
+        // Whoever gives its part to another need not wait until the last of its processes is gone: that one is fenced.
+        let isLost = state.withLock { $0.driverFailure == nil && !$0.dropsCache && !$0.tending.isRestarting }
+        if isLost { lose("the engine ended with \(exit): \(lastLine(of: engine.logFile))") }
         try killLeftovers()
         return exit
     }
@@ -377,6 +384,7 @@ package final class InstanceRunner: Sendable {
             let process = state.withLock { state -> ChildProcess? in
                 guard state.driver === driver, !state.isStopping else { return nil }
                 state.driverFailure = reason
+                state.endedByItself = true
                 return state.process
             }
             process?.signal(SIGKILL)

@@ -85,6 +85,8 @@ package struct StatusReport: Codable, Sendable {
         package var host: String?
         /// The DB instance class that was asked for.
         package var `class`: String?
+        /// Whether nobody asked for its engine's newest end; left out when somebody did, and before the first.
+        package var endedByItself: Bool?
     }
 
     package struct Node: Codable, Sendable {
@@ -172,7 +174,7 @@ extension StatusReport.Cluster {
 extension StatusReport.Instance {
     private enum CodingKeys: CodingKey {
         case id, pid, url, lagMs, restarts, lastRecoveryMs, generation, state, reason, az, tier, host
-        case `class`
+        case `class`, endedByItself
     }
 
     package func encode(to encoder: any Encoder) throws {
@@ -190,6 +192,7 @@ extension StatusReport.Instance {
         try container.encodeIfPresent(tier, forKey: .tier)
         try container.encodeIfPresent(host, forKey: .host)
         try container.encodeIfPresent(`class`, forKey: .class)
+        try container.encodeIfPresent(endedByItself, forKey: .endedByItself)
     }
 }
 

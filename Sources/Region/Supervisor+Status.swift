@@ -72,7 +72,8 @@ extension Supervisor {
             lastRecoveryMs: status?.lastRecoveryMilliseconds, generation: status?.generation,
             state: status?.phase.rawValue ?? (record?.isRunning == false ? "stopped" : "starting"),
             reason: status?.reason ?? status?.progress, az: record?.zone, tier: record?.tier, host: record?.host,
-            class: record.flatMap { $0.instanceClass.isEmpty ? nil : $0.instanceClass })
+            class: record.flatMap { $0.instanceClass.isEmpty ? nil : $0.instanceClass },
+            endedByItself: status?.endedByItself == true ? true : nil)
     }
 
     private static func status(_ writer: InstanceStatus?) -> String {

@@ -39,8 +39,8 @@ extension VolumeDriver {
 
     /// Makes the local directory anew and a ring for it.
     func mount(_ namespace: Namespace, mode: UInt32) throws -> Attachment {
-        try removeTree(root)
         try makeDirectories(root)
+        try keepInodes(of: namespace)
         try own(root, mode: 0o700)
         let nextFile = FileID(max(1, namespace.maximumFileID.value + 1))
         let ring = try makeRing(mode: mode, nextFile: nextFile)
@@ -122,11 +122,42 @@ extension VolumeDriver {
         }
     }
 
+    /// Removes what the last attach left, but for files and directories that are there again: they are emptied by `lay`. Some
+    /// file systems (ext4 without a journal) take long to find new inodes right after many were given up, and a failover
+    /// wants the same ones again.
+    private func keepInodes(of namespace: Namespace) throws(DriverError) {
+        var (directories, files): (Set<String>, Set<String>) = ([], [])
+        namespace.forEachItem { item in
+            switch item.entry {
+            case .directory: directories.insert(item.path)
+            case .file(let id): if namespace.file(id)?.links == 1 { files.insert(item.path) }
+            case .symlink: break
+            }
+        }
+        var pending = [""]
+        while let directory = pending.popLast() {
+            let names: [String]
+            do { names = try listDirectory("\(root)/\(directory)") } catch { throw DriverError("\(error)") }
+            for name in names {
+                let relative = directory.isEmpty ? name : "\(directory)/\(name)"
+                let path = "\(root)/\(relative)"
+                var info = stat()
+                guard lstat(path, &info) == 0 else { throw failed("look at", path) }
+                switch info.st_mode & S_IFMT {
+                case S_IFDIR where directories.contains(relative): pending.append(relative)
+                // Another name of the file would show what is laid out here.
+                case S_IFREG where files.contains(relative) && info.st_nlink == 1: break
+                default: try removeTree(path)
+                }
+            }
+        }
+    }
+
     private func lay(_ item: Namespace.Item, _ namespace: Namespace, _ ring: Ring) throws(DriverError) {
         let path = "\(root)/\(item.path)"
         switch item.entry {
         case .directory(let mode):
-            guard mkdir(path, 0o700) == 0 else { throw failed("create directory", path) }
+            guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw failed("create directory", path) }
             try own(path, mode: mode)
         case .symlink(let target):
             guard symlink(target, path) == 0 else { throw failed("create symbolic link", path) }
@@ -138,7 +169,7 @@ extension VolumeDriver {
                 guard Glibc.link("\(root)/\(first)", path) == 0 else { throw failed("link", path) }
                 return
             }
-            let fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+            let fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o600)
             guard fd >= 0 else { throw failed("create", path) }
             defer { close(fd) }
             var info = stat()
@@ -170,7 +201,7 @@ extension VolumeDriver {
         }
     }
 
-    /// Removes what the last attach left. Never follows a symbolic link.
+    /// Removes a file, or a directory with all that is in it. Never follows a symbolic link.
     private func removeTree(_ path: String) throws(DriverError) {
         var info = stat()
         guard lstat(path, &info) == 0 else { return }

@@ -69,6 +69,7 @@ struct LocalDataPlane: DataPlane {
         observed.phase = instance.state ?? ""
         observed.enginePID = instance.pid
         observed.instanceClass = instance.class
+        observed.endedByItself = instance.endedByItself ?? false
         return observed
     }
 

@@ -100,6 +100,25 @@ def test_a_custom_endpoint_lives(api, postgres):
     until("nobody listens there", refuses, 30)
 
 
+def test_without_instances_they_are_there_and_nobody_listens(api):
+    """A cluster that has no instance yet: custom endpoints come, go, and go with the cluster."""
+    rds, cluster, names = api.rds, api.name(), [api.name("ep") for _ in range(2)]
+    rds.create_db_cluster(
+        DBClusterIdentifier=cluster, Engine="aurora-postgresql", MasterUsername="app", MasterUserPassword=PASSWORD)
+    api.wait("db_cluster_available", DBClusterIdentifier=cluster)
+    for name in names:
+        rds.create_db_cluster_endpoint(
+            DBClusterIdentifier=cluster, DBClusterEndpointIdentifier=name, EndpointType="ANY")
+    hosts = [wait_endpoint(api, name)["Endpoint"] for name in names]
+    with contextlib.closing(socket.socket()) as client:
+        assert client.connect_ex((hosts[0], 5432)) != 0
+    rds.delete_db_cluster_endpoint(DBClusterEndpointIdentifier=names[0])
+    until("it is gone", lambda: len(listed(api, DBClusterIdentifier=cluster)) == 3, 30)
+    rds.delete_db_cluster(DBClusterIdentifier=cluster, SkipFinalSnapshot=True)
+    api.wait("db_cluster_deleted", DBClusterIdentifier=cluster)
+    refused(rds.describe_db_cluster_endpoints, "DBClusterEndpointNotFoundFault", DBClusterEndpointIdentifier=names[1])
+
+
 def test_filters_and_pages(api, postgres):
     rds, names = api.rds, [api.name("ep") for _ in range(5)]
     for name in names:
@@ -174,6 +193,8 @@ def test_clients_wait_for_a_writer_that_restarts(api, postgres):
     for thread in threads:
         thread.join(60)
     assert answers == [1] * 8
+    told = ["Recovery of the DB instance has started.", "Recovery of the DB instance is complete.", "DB instance restarted."]
+    until("what became of it is told", lambda: api.messages(f"{postgres}-1", "db-instance")[-3:] == told, 30)
 
 
 def test_the_endpoints_process_is_replaceable(api, postgres):

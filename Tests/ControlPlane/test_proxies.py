@@ -160,12 +160,12 @@ def test_a_failover_keeps_idle_clients_and_runs_what_waits(api):
     """Idle clients stay with what they have set, requests wait for the new writer, a transaction under way gets an error."""
     rds = api.rds
     cluster = api.create()
-    rds.create_db_instance(DBInstanceIdentifier=f"{cluster}-2", DBClusterIdentifier=cluster, Engine="aurora-postgresql",
-                           DBInstanceClass="db.r6g.large")
-    api.wait("db_instance_available", DBInstanceIdentifier=f"{cluster}-2")
     name = create(api)["DBProxyName"]
     try:
         rds.register_db_proxy_targets(DBProxyName=name, DBClusterIdentifiers=[cluster])
+        rds.create_db_instance(DBInstanceIdentifier=f"{cluster}-2", DBClusterIdentifier=cluster,
+                               Engine="aurora-postgresql", DBInstanceClass="db.r6g.large")
+        api.wait("db_instance_available", DBInstanceIdentifier=f"{cluster}-2")
         host = available(api, name)["Endpoint"]
         until("the proxy answers", lambda: answers(host), 30)
         idle = [connect(host) for _ in range(5)]
@@ -190,9 +190,16 @@ def test_a_failover_keeps_idle_clients_and_runs_what_waits(api):
             targets = rds.describe_db_proxy_targets(DBProxyName=name)["Targets"]
             return {t["RdsResourceId"]: t["Role"] for t in targets if t["Type"] == "RDS_INSTANCE"}
         until("the targets have changed roles", lambda: roles()[f"{cluster}-2"] == "READ_WRITE", 30)
+        # A target that is deleted leaves the group.
+        api.delete(cluster)
+        assert rds.describe_db_proxy_targets(DBProxyName=name)["Targets"] == []
+        messages = api.messages(name, "db-proxy")
+        for message in (
+                f"Added the new DB instance {cluster}-2", f"Removed the deleted DB instance {cluster}-1",
+                f"Removed the deleted DB cluster {cluster}"):
+            assert f"{message} to the target group." in messages or f"{message} from the target group." in messages
     finally:
         rds.delete_db_proxy(DBProxyName=name)
-    api.delete(cluster)
 
 
 def secret(api, user, password):

@@ -89,4 +89,26 @@ import Testing
         let error = await #expect(throws: ControlError.self) { try await StateKeeper(store: store) }
         #expect(error?.problem.contains("subnetGroup a is damaged") == true)
     }
+
+    @Test func `a proxy of before there were secrets is read`() async throws {
+        let store = FragileStore()
+        let text = """
+            {"id": "p", "resourceID": "prx-A", "family": "POSTGRESQL", "status": "available", "created": 1,
+            "updated": 1, "role": "arn:aws:iam::123456789012:role/any", "subnets": [], "securityGroups": [],
+            "authentication": {"isIAM": true, "passwordType": "POSTGRES_MD5"}, "requiresTLS": false,
+            "idleClientSeconds": 1800, "pool": {"connectionsPercent": 100, "idlePercent": 50, "borrowSeconds": 120,
+            "pinningFilters": [], "updated": 1}, "tags": []}
+            """
+        try await store.commit([.put(StoreKey(kind: "dbProxy", id: "p"), Data(text.utf8))])
+        let proxy = try await StateKeeper(store: store).state.proxies["p"]
+        #expect(proxy?.logins == [ProxyRecord.Login(isIAM: true, passwordType: "POSTGRES_MD5")])
+        #expect(proxy?.defaultsToIAM == false && proxy?.idleClientSeconds == 1800)
+    }
+
+    @Test func `a document that lacks something says what`() async throws {
+        let store = FragileStore()
+        try await store.commit([.put(StoreKey(kind: "subnetGroup", id: "a"), Data(#"{"id": "a"}"#.utf8))])
+        let error = await #expect(throws: ControlError.self) { try await StateKeeper(store: store) }
+        #expect(error?.problem == "the metadata's record subnetGroup a has no description")
+    }
 }

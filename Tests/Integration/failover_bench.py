@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.parse
 
@@ -26,6 +27,7 @@ from harness.cluster import fail_over, instances, wait_all
 from harness.region import PG_BIN, Region, kill, until
 from maria_bank import MariaRegion
 from maria_commits import SCHEMA, MariaCommitter
+from maria_wire import Connection
 
 KINDS = {
     "request": lambda region, writer: region.command("failover", "--timeout", 0),
@@ -42,6 +44,9 @@ HEALED = {"zone", "freeze", "partition"}
 # A failover by a death that takes longer is worth a look.
 OUTLIER_SECONDS = 4
 GB = 1 << 30
+# MariaDB tells no time of the newest commit that was replayed: one is made so often, and its age is an upper bound of the lag.
+TICK_SECONDS = 0.005
+NOW = "CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)"
 
 
 def note(*words):
@@ -103,6 +108,9 @@ class Bench:
             end(background)
             if kind in HEALED:
                 self.region.heal()
+                # A second zone that is lost before the first has caught up leaves less than a quorum: commits wait for that one.
+                self.region.wait_nodes()
+                self.region.wait_caught_up()
             slow = f", of which {failover['milliseconds']} ms after the decision ({failover['reason']})"
             note(f"  {kind} {number + 1}/{self.arguments.count}: {total:.2f} s{slow if total > OUTLIER_SECONDS else ''}")
         wait_all(self.region, 2)
@@ -142,10 +150,50 @@ class Bench:
         reported = self.region.cluster()["readers"][0].get("lagMs")
         report = background.communicate(timeout=60)[0]
         rate = next((float(line.split()[2]) for line in report.splitlines() if line.startswith("tps")), None)
+        self.note_lag(lags, rate, f"replica lag under {clients}-client TPC-B", reported)
+
+    def note_lag(self, lags, rate, title, reported):
         found = quantiles(lags)
         note(f"  lag: {found}")
-        self.row(f"replica lag under {clients}-client TPC-B", "ms", found, f"{rate:.0f} transactions/s" if rate else "")
+        self.row(title, "ms", found, f"{rate:.0f} transactions/s" if rate else "")
         self.result["lag"] = {**found, "tps": rate, "reportedMs": reported}
+
+    def maria_lag(self):
+        """The age of the newest tick that a reader has applied, while sysbench writes."""
+        cluster = wait_all(self.region, 2)
+        clients = self.arguments.clients or 16
+        with self.region.connect() as connection:
+            for statement in ("CREATE DATABASE sbtest", "CREATE TABLE commits.tick (at BIGINT NOT NULL) ENGINE=InnoDB",
+                              f"INSERT INTO commits.tick VALUES ({NOW})"):
+                connection.execute(statement)
+        load = ["--tables=10", "--table-size=10000", f"--threads={clients}", f"--time={self.arguments.lag_seconds + 20}"]
+        sysbench(cluster["writer"]["url"], *load, "prepare").communicate(timeout=600)
+        background = sysbench(cluster["writer"]["url"], *load, "run")
+        time.sleep(5)
+        stopping = threading.Event()
+
+        def tick():
+            with Connection(cluster["writer"]["url"]) as writer:
+                while not stopping.is_set():
+                    writer.execute(f"UPDATE commits.tick SET at = {NOW}")
+                    time.sleep(TICK_SECONDS)
+        ticker = threading.Thread(target=tick)
+        ticker.start()
+        lags = []
+        with Connection(cluster["readers"][0]["url"]) as reader:
+            age = f"SELECT {NOW} - at FROM commits.tick"
+            # What the tables were filled with is applied first.
+            until("the reader has caught up", lambda: int(reader.value(age)) < 500_000, 60)
+            finish = time.monotonic() + self.arguments.lag_seconds
+            while time.monotonic() < finish:
+                lags.append(int(reader.value(age)) / 1000)
+                time.sleep(0.005)
+        reported = self.region.cluster()["readers"][0].get("lagMs")
+        stopping.set()
+        ticker.join(30)
+        report = background.communicate(timeout=60)[0]
+        rate = next((float(line.split("(")[1].split()[0]) for line in report.splitlines() if "transactions:" in line), None)
+        self.note_lag(lags, rate, f"replica lag under {clients}-client oltp_write_only", reported)
 
     # Readers
 
@@ -154,6 +202,8 @@ class Bench:
         for number in range(self.arguments.adds):
             added = json.loads(self.region.command("instance", "add", f"extra-{number}", "--json").stdout)
             milliseconds.append(added["milliseconds"])
+        # Not between two: ext4 without a journal is slow to give new inodes for minutes after many were removed.
+        for number in range(self.arguments.adds):
             self.region.command("instance", "remove", f"extra-{number}")
         note(f"  adding a reader, {title}: {milliseconds} ms")
         found = quantiles([value / 1000 for value in milliseconds])
@@ -194,6 +244,14 @@ def pgbench(url, *arguments):
         stderr=subprocess.DEVNULL, text=True)
 
 
+def sysbench(url, *arguments):
+    parts = urllib.parse.urlsplit(url)
+    return subprocess.Popen(
+        ["sysbench", "oltp_write_only", "--db-driver=mysql", f"--mysql-host={parts.hostname}", f"--mysql-port={parts.port}",
+         f"--mysql-user={parts.username}", f"--mysql-password={parts.password}", *arguments],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
 def end(process):
     if process:
         process.kill()
@@ -209,12 +267,13 @@ def measure(bench, arguments, kinds):
     wait_all(bench.region, 2)
     if not bench.is_maria and (arguments.lag_seconds or arguments.clients):
         pgbench(bench.region.url, "-i", "-q", "-s", arguments.scale).communicate(timeout=1800)
-    if arguments.lag_seconds and not bench.is_maria:
-        bench.lag()
+    if arguments.lag_seconds:
+        bench.maria_lag() if bench.is_maria else bench.lag()
     for kind in kinds:
         bench.failovers(kind)
     if arguments.fill_gb and arguments.adds and not bench.is_maria:
         bench.fill(arguments.fill_gb)
+        time.sleep(arguments.rest)
         bench.adds("filled")
 
 
@@ -239,7 +298,7 @@ def main():
     parser.add_argument("--layout", choices=["compact", "zones", "both"], default="zones",
                         help="both: everything in zones, and lag and adding in compact as well")
     parser.add_argument("--engine", choices=["postgres", "mariadb"], default="postgres",
-                        help="mariadb: failovers and adding only")
+                        help="mariadb: lag by sysbench, and no filled cluster")
     parser.add_argument("--count", type=int, default=20, help="failovers of each kind")
     parser.add_argument("--kinds", type=kinds_of, default="engine,request",
                         help=f"of {','.join(KINDS)}; all; none for no failovers")
@@ -249,6 +308,7 @@ def main():
     parser.add_argument("--lag-seconds", type=int, default=20, help="0 does not measure the lag")
     parser.add_argument("--adds", type=int, default=5, help="how many readers are added and removed")
     parser.add_argument("--fill-gb", type=int, default=0, help="add as many again once the cluster has so many gigabytes")
+    parser.add_argument("--rest", type=float, default=0, help="seconds that a filled cluster is left alone before")
     arguments = parser.parse_args()
     base = pathlib.Path(tempfile.mkdtemp(prefix="bf-", dir=os.environ.get("BOREALIS_TEST_DIR", "/tmp")))
     base.chmod(0o711)
