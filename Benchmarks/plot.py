@@ -87,7 +87,8 @@ def draw(results, target):
         axis.set_xlabel("clients")
         axis.legend(fontsize=8)
     figure.suptitle(heading(results))
-    figure.tight_layout()
+    # The title takes half an inch, however many rows there are.
+    figure.tight_layout(rect=(0, 0, 1, 1 - 0.5 / figure.get_figheight()))
     figure.savefig(target, dpi=110)
 
 

@@ -17,6 +17,7 @@ import subprocess
 import threading
 import time
 import urllib.parse
+from pathlib import Path
 
 from harness.region import Region, until
 from maria_wire import Connection, Lost, ServerError
@@ -57,7 +58,17 @@ def create(connection):
         connection.execute(statement)
 
 
-def check_tables(url, databases=("mysql", "bank", "shapes"), program="mariadb-check"):
+def beside(directory, name):
+    """A client program of the installation whose servers are in `directory`, or else what the path has: it must know the server."""
+    found = [Path(directory, name), Path(directory).parent / "bin" / name] if directory else []
+    return str(next((path for path in found if path.exists()), name))
+
+
+def client_program(name):
+    return beside(os.environ.get("BOREALIS_MARIADB_BIN"), name)
+
+
+def check_tables(url, databases=("mysql", "bank", "shapes"), program=client_program("mariadb-check")):
     """`mariadb-check --extended`: it must call every table OK. `loose` holds MyISAM, which promises nothing."""
     parts = urllib.parse.urlsplit(url)
     result = subprocess.run(
@@ -216,7 +227,7 @@ class ShapesClient(Client):
 class Bank:
     # Whether a binlog, if there is one, has been on from the first transaction.
     is_all_logged = True
-    binlog_program = "mariadb-binlog"
+    binlog_program = client_program("mariadb-binlog")
     # Deadlock, lock wait, shutdown, lost connection, XA states after a crash, duplicate table after a doubtful CREATE.
     EXPECTED = {1053, 1205, 1213, 1040, 1158, 1159, 1160, 1161, 1927, 1030, 1180, 1402, 1613, 1614, 1050, 1397, 1399}
 
@@ -329,7 +340,7 @@ def ledger(connection, client):
     return {int(serial): int(count) for serial, count in rows}
 
 
-def logged(url, program="mariadb-binlog"):
+def logged(url, program=client_program("mariadb-binlog")):
     """(client, serial) -> how often the binlog says that it was committed, by the real `mariadb-binlog` or `mysqlbinlog`.
 
     What was prepared with XA counts once its XA COMMIT is there. MariaDB logs the prepare before InnoDB has it, so one that a
@@ -353,7 +364,7 @@ def logged(url, program="mariadb-binlog"):
     return collections.Counter({(c, s): count for (c, s), count in said.items() if f"c{c}-{s}" not in undecided})
 
 
-def compare_binlog(url, program="mariadb-binlog"):
+def compare_binlog(url, program=client_program("mariadb-binlog")):
     """Where binlog and InnoDB disagree about what was committed: nothing must be in one that is not in the other."""
     with Connection(url) as connection:
         rows = connection.execute("SELECT client, serial, COUNT(*) FROM bank.ledger GROUP BY client, serial")

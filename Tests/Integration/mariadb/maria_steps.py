@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every server of the family has to go through, whichever tables it has."""
 
-from maria_bank import check_tables
+from maria_bank import check_tables, client_program
 
 
 def checksums(region, tables):
@@ -9,7 +9,7 @@ def checksums(region, tables):
         return connection.execute(f"CHECKSUM TABLE {', '.join(tables)}")
 
 
-def crash_detach_and_restart(region, tables, late_row, check_program="mariadb-check"):
+def crash_detach_and_restart(region, tables, late_row, check_program=client_program("mariadb-check")):
     """SIGKILL, a cold cache, a lost zone, a stop and a start: no row changes but `late_row`, a statement that runs without the zone."""
     before = checksums(region, tables)
     region.fault("crash-writer")

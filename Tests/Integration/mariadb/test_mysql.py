@@ -5,13 +5,12 @@ The directory must be one that any account may enter: as root, engines run as `m
 """
 
 import os
-import pathlib
 import subprocess
 
 import pytest
 
 from harness.region import kill, until
-from maria_bank import ACCOUNTS, OPENING, SCHEMA, Bank, check_tables
+from maria_bank import ACCOUNTS, OPENING, SCHEMA, Bank, beside, check_tables
 from maria_steps import checksums, crash_detach_and_restart
 from maria_wire import Connection, ServerError
 
@@ -35,12 +34,6 @@ SHAPES = [
     f"INSERT INTO t.big {NUMBERS.format(20)} SELECT seq, REPEAT('b', 200000) FROM n",
     "ALTER TABLE t.words FORCE",
 ]
-
-
-def beside(name):
-    """A program of the same installation."""
-    found = [path / name for path in (pathlib.Path(BINARIES), pathlib.Path(BINARIES).parent / "bin")]
-    return str(next((path for path in found if path.exists()), name))
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +73,7 @@ def test_nobody_turns_durability_off(region, statement):
 
 
 def test_crash_detach_and_restart_keep_everything(region):
-    crash_detach_and_restart(region, TABLES, "INSERT INTO t.inno VALUES (100000, 'without a zone', 5)", beside("mysqlcheck"))
+    crash_detach_and_restart(region, TABLES, "INSERT INTO t.inno VALUES (100000, 'without a zone', 5)", beside(BINARIES, "mysqlcheck"))
 
 
 def test_a_moment_can_be_opened(region):
@@ -129,7 +122,7 @@ def test_torture(make_maria, settings, seed, rng):
         if settings:
             assert variables(connection)["gtid_mode"] == "ON"
     bank = Bank(region, seed, xa=0, shapes=0)
-    bank.binlog_program = beside("mysqlbinlog")
+    bank.binlog_program = beside(BINARIES, "mysqlbinlog")
     try:
         bank.start()
         for strike in rng.sample(["engine", "driver", "everything"], 3):
@@ -148,6 +141,6 @@ def test_torture(make_maria, settings, seed, rng):
             bank.resume()
         bank.pause()
         region.wait_available()
-        check_tables(region.url, ("mysql", "bank"), beside("mysqlcheck"))
+        check_tables(region.url, ("mysql", "bank"), beside(BINARIES, "mysqlcheck"))
     finally:
         bank.stop()
