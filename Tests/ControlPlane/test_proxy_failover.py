@@ -2,10 +2,11 @@
 """What a failover is to clients of a DB proxy: idle ones stay, and the pause is the cluster's own and a little more.
 
 Two clients write all the time: one at the instances, which finds the new writer by itself as fast as it can, and one through
-the proxy. The first's longest pause is the cluster's failover time.
+the proxy. The first's longest pause is the cluster's failover time. BOREALIS_FAILOVERS asks for more than two.
 """
 
 import contextlib
+import os
 import threading
 import time
 
