@@ -23,8 +23,6 @@ final class BatchBuilder {
     /// Bytes of file content that have been routed to `fill` so far.
     var fillBytes: UInt64
     private(set) var records: UInt64 = 0
-    /// Where bytes of a file were last cut off or zeroed; see `forgetCuts`.
-    private(set) var cuts: [FileID: LSN] = [:]
     private var parts: [Part]
 
     /// One group's records of the batch under construction.
@@ -73,9 +71,6 @@ final class BatchBuilder {
         self.position = position
         start = position
     }
-
-    /// Of what is durable a read as of the VDL knows by itself.
-    func forgetCuts(upTo vdl: LSN) { if !cuts.isEmpty { cuts = cuts.filter { $0.value > vdl } } }
 
     private func part(_ group: GroupID) -> Part {
         if let found = parts.first(where: { $0.group == group }) { return found }
@@ -195,7 +190,6 @@ final class BatchBuilder {
                     file: file, offset: head.offset, length: min(end, size) - head.offset, flags: flags, epoch: epoch,
                     position: position)
             }
-            cuts[file] = position
         }
         if grows {
             grow(file, to: end)
@@ -217,7 +211,6 @@ final class BatchBuilder {
             position = part(group).encoder.zero(
                 file: file, offset: size, length: 0, flags: flags, epoch: epoch, position: position)
         }
-        cuts[file] = position
     }
 
     private func setSize(_ file: FileID, _ size: UInt64, flags: UInt8 = RecordHeader.consistencyPoint) {

@@ -13,29 +13,17 @@ internal import VolumeModel
 
 /// Serving blocks that the local cache lacks.
 ///
-/// A block that is absent has not been written since it was laid out or evicted, which was durable, so it is what it is as of
-/// the VDL: an engine that recovers reads far ahead of what it has written. But its file may have been cut and grown
-/// again. If that may be so, everything that was in the ring when the request was seen has to be durable first.
+/// A block that is absent has not been written since it was laid out or evicted, but its file may have been cut and grown
+/// again: so everything that was in the ring when the request was seen has to be durable before the block is read, as of
+/// the VDL.
 extension VolumeDriver {
     func serveFetches() {
         guard let ring = core.withLock({ $0.ring }), ring.fetchesAsked else { return }
         var taken: [Ring.Fetch] = []
         ring.takeFetches { taken.append($0) }
-        if mayBeCut(taken.map(\.file), ring) {
-            while pumpOnce() {}
-            let end = core.withLock { $0.writer?.end ?? .zero }
-            for fetch in taken { fetchers.submit { [self] in serve(fetch, ring, after: end) } }
-        } else {
-            for fetch in taken { fetchers.submit { [self] in serve(fetch, ring, after: .zero) } }
-        }
-    }
-
-    /// Whether something that is not durable yet may concern absent blocks of these files.
-    private func mayBeCut(_ files: [FileID], _ ring: Ring) -> Bool {
-        core.withLock { core in
-            guard let builder = core.builder else { return false }
-            return !ring.spares(absentBlocksOf: files) || files.contains { builder.cuts[$0] ?? .zero > core.vdl }
-        }
+        while pumpOnce() {}
+        let end = core.withLock { $0.writer?.end ?? .zero }
+        for fetch in taken { fetchers.submit { [self] in serve(fetch, ring, after: end) } }
     }
 
     private func serve(_ fetch: Ring.Fetch, _ ring: Ring, after end: LSN) {

@@ -162,7 +162,6 @@ extension VolumeDriver {
     func tick() {
         let (actions, heartbeat) = core.withLock { core -> ([WriterAction], [(SegmentID, LSN, VolumeEpoch)]) in
             guard core.phase == .attached, core.writer != nil else { return ([], []) }
-            core.builder?.forgetCuts(upTo: core.vdl)
             var actions = core.writer!.tick()
             actions += growIfNeeded(&core)
             actions += changeMembers(&core)

@@ -41,21 +41,6 @@ extension Ring {
         }
     }
 
-    /// Whether nothing in the ring says anything of a file's absent blocks: what is cut off or zeroed there is not what the
-    /// volume has. False also where that cannot be seen. For the consumer's thread.
-    func spares(absentBlocksOf files: [FileID]) -> Bool {
-        var at = head
-        let end = tail
-        while at < end {
-            let entry = (log + Int(at & mask)).assumingMemoryBound(to: bx_entry.self)
-            guard Int(bx_load32(&entry.pointee.state)) != BX_EMPTY else { return false }
-            let isCut = [BX_OP_SIZE, BX_OP_ZERO].contains(Int(entry.pointee.op))
-            if isCut && files.contains(FileID(entry.pointee.file)) { return false }
-            at += UInt64(max(entry.pointee.size, BX_ALIGN))
-        }
-        return true
-    }
-
     /// Goes past the entry and clears its place.
     @inline(__always)
     func advance(past entry: UnsafeMutablePointer<bx_entry>) {
