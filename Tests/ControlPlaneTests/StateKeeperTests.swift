@@ -101,7 +101,7 @@ import Testing
             """
         try await store.commit([.put(StoreKey(kind: "dbProxy", id: "p"), Data(text.utf8))])
         let proxy = try await StateKeeper(store: store).state.proxies["p"]
-        #expect(proxy?.logins == [ProxyRecord.Login(isIAM: true, passwordType: "POSTGRES_MD5")])
+        #expect(proxy?.logins.map(\.isIAM) == [true] && proxy?.logins.map(\.passwordType) == ["POSTGRES_MD5"])
         #expect(proxy?.defaultsToIAM == false && proxy?.idleClientSeconds == 1800)
     }
 

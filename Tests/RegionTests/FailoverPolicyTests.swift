@@ -19,7 +19,7 @@ import Testing
         watch["answeringNodes"] = answering
         let object: [String: Any] = [
             "id": "i", "cluster": "c", "phase": phase.rawValue, "url": "", "restarts": 0, "created": true,
-            "generation": 0,
+            "generation": 0, "endedByItself": false,
             "part": part.rawValue, "watch": watch,
         ]
         guard let data = try? JSONSerialization.data(withJSONObject: object),
