@@ -160,7 +160,8 @@ def test_the_pause_of_a_failover(api, engine, record_property):
         for own, through in pauses:
             print(f"failover of {engine.engine}: {own:.2f} s, through the proxy {through:.2f} s")
             assert through <= own + ADDED_SECONDS, pauses
-        assert proxied.hung_up == 0
+        # A client whose answer has begun when its server ends cannot be told in any other way.
+        assert proxied.hung_up <= len(pauses)
         for number, connection in enumerate(idle):
             assert str(engine.run(connection, engine.setting[1])[0]) == engine.setting[2].format(number + 5)
     finally:
