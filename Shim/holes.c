@@ -51,16 +51,23 @@ static bool next_hole(int fd, off_t from, off_t to, off_t *begin, off_t *end) {
     return true;
 }
 
+// A free one of the first `count` slots, claimed; NULL if there is none now.
+static bx_fetch *claim_free_slot(uint64_t count) {
+    for (uint64_t i = 0; i < count; i++) {
+        bx_fetch *slot = &bx.fetches[(i + bx.pid) % count];
+        uint32_t free = BX_FETCH_FREE;
+        if (bx_load(&slot->state) == BX_FETCH_FREE &&
+            __atomic_compare_exchange_n(&slot->state, &free, BX_FETCH_CLAIMED, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+            return slot;
+    }
+    return NULL;
+}
+
 static bx_fetch *claim_slot(void) {
     struct timespec pause = {0, 50000};
     for (uint32_t round = 0;; round++) {
-        for (uint64_t i = 0; i < bx.ring->fetch_slots; i++) {
-            bx_fetch *slot = &bx.fetches[(i + bx.pid) % bx.ring->fetch_slots];
-            uint32_t free = BX_FETCH_FREE;
-            if (bx_load(&slot->state) == BX_FETCH_FREE &&
-                __atomic_compare_exchange_n(&slot->state, &free, BX_FETCH_CLAIMED, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-                return slot;
-        }
+        bx_fetch *slot = claim_free_slot(bx.ring->fetch_slots);
+        if (slot) return slot;
         if (round % 20000 == 19999 && bx_driver_is_dead()) {
             errno = EIO;
             return NULL;
@@ -69,17 +76,22 @@ static bx_fetch *claim_slot(void) {
     }
 }
 
-// Asks for [offset, offset + length) and waits. On success the slot is the caller's to release.
-static bx_fetch *ask(struct bx_fd *file, off_t offset, uint32_t length) {
-    bx_fetch *slot = claim_slot();
-    if (!slot) return NULL;
+// Fills in a claimed slot and hands it to the driver, which may still have to be woken.
+static void post(bx_fetch *slot, struct bx_fd *file, off_t offset, uint32_t length, uint32_t state) {
     slot->pid = bx.pid;
     slot->file = file->id;
     slot->offset = (uint64_t)offset;
     slot->length = length;
     slot->error = 0;
-    __atomic_store_n(&slot->state, BX_FETCH_ASKED, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&slot->state, state, __ATOMIC_SEQ_CST);
     __atomic_fetch_add(&bx.ring->fetch_asked, 1, __ATOMIC_SEQ_CST);
+}
+
+// Asks for [offset, offset + length) and waits. On success the slot is the caller's to release.
+static bx_fetch *ask(struct bx_fd *file, off_t offset, uint32_t length) {
+    bx_fetch *slot = claim_slot();
+    if (!slot) return NULL;
+    post(slot, file, offset, length, BX_FETCH_ASKED);
     bx_count(fetches, 1);
     for (;;) {
         bx_ring_doorbell_if_asleep();
@@ -154,4 +166,30 @@ int bx_make_present(int fd, struct bx_fd *file, off_t offset, uint64_t length, b
     }
     errno = saved;
     return 0;
+}
+
+// Advice about more than this is cut short: whoever reads that much in order fetches whole chunks anyway.
+#define HINT_BYTES (8 * (off_t)BX_FETCH_BYTES)
+
+void bx_hint(int fd, struct bx_fd *file, off_t offset, off_t length) {
+    if (offset < 0 || length < 0 || !bx_may_have_holes(file) || bx_failed()) return;
+    int saved = errno;
+    int own = bx_private_descriptor(fd, file);
+    struct stat st;
+    if (own < 0 || fstat(own, &st) != 0 || offset >= st.st_size) goto out;
+    off_t end = length == 0 || length > HINT_BYTES ? offset + HINT_BYTES : offset + length;
+    if (end > st.st_size) end = st.st_size;
+    bool told = false;
+    for (off_t at = offset, chunk_end, begin, stop; at < end; at = chunk_end) {
+        chunk_end = (at & ~(off_t)(BX_FETCH_BYTES - 1)) + (off_t)BX_FETCH_BYTES;
+        if (!next_hole(own, at, chunk_end < end ? chunk_end : end, &begin, &stop)) continue;
+        // Half of the slots are for those who wait.
+        bx_fetch *slot = claim_free_slot(bx.ring->fetch_slots / 2);
+        if (!slot) break;
+        post(slot, file, chunk_end - (off_t)BX_FETCH_BYTES, BX_FETCH_BYTES, BX_FETCH_HINTED);
+        told = true;
+    }
+    if (told) bx_ring_doorbell_if_asleep();
+out:
+    errno = saved;
 }

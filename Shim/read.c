@@ -96,6 +96,15 @@ ssize_t preadv64v2(int fd, const struct iovec *parts, int count, off64_t offset,
     return offset == -1 ? readv_file(fd, file, parts, count) : preadv_file(fd, file, parts, count, offset, flags);
 }
 
+// That blocks will be needed concerns the driver first; all other advice is about the local cache.
+static int advise(int fd, off_t offset, off_t length, int advice) {
+    struct bx_fd *file = bx_file_at(fd);
+    if (file && advice == POSIX_FADV_WILLNEED && bx_guarded(file)) bx_hint(fd, file, offset, length);
+    return bx_real.posix_fadvise(fd, offset, length, advice);
+}
+int posix_fadvise(int fd, off_t offset, off_t length, int advice) { return advise(fd, offset, length, advice); }
+int posix_fadvise64(int fd, off64_t offset, off64_t length, int advice) { return advise(fd, offset, length, advice); }
+
 // Makes [offset, offset + length) present, for good: what is read through a mapping passes nobody who could fetch it. The
 // driver marks an eviction first and looks for the flag then; we do the reverse, so one of the two sees the other.
 static int hold_present(int fd, struct bx_fd *file, off_t offset, size_t length) {

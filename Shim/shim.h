@@ -181,6 +181,8 @@ bool bx_may_have_holes(struct bx_fd *file);
 uint32_t bx_evictions(struct bx_fd *file);
 // Makes [offset, offset + length) present. `locked`: the caller holds the range locks.
 int bx_make_present(int fd, struct bx_fd *file, off_t offset, uint64_t length, bool locked);
+// Tells the driver that [offset, offset + length) is about to be read. Nobody waits; a hint may be lost. length 0: to the end.
+void bx_hint(int fd, struct bx_fd *file, off_t offset, off_t length);
 
 // ---- Data (diff.c, write.c, read.c).
 

@@ -72,9 +72,32 @@ static void check_mapping(bool absent) {
     MUST(munmap((void *)shared, 3 << 20) == 0 && munmap((void *)private, 4096) == 0);
 }
 
+// Advice that absent blocks are needed makes four hints, a chunk each, and waits for none. All other advice makes none.
+static void check_hints(void) {
+    struct stat st;
+    const off_t chunk = 128 << 10;
+    int fd = open("mapped", O_RDONLY);
+    MUST(fd >= 0);
+    errno = 77;
+    MUST(posix_fadvise(fd, 8192, 4 * chunk - 8192, POSIX_FADV_WILLNEED) == 0 && errno == 77);
+    MUST(posix_fadvise(fd, 4 << 20, 8192, POSIX_FADV_WILLNEED) == 0); // behind the end
+    MUST(posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM) == 0);
+    MUST(fstat(fd, &st) == 0 && st.st_blocks == 0);
+    char bytes[8192];
+    MUST(pread(fd, bytes, sizeof bytes, 2 << 20) == sizeof bytes);
+    for (size_t i = 0; i < sizeof bytes; i++) MUST(bytes[i] == mapped_at(i + (2 << 20)));
+    MUST(posix_fadvise(fd, 2 << 20, 8192, POSIX_FADV_WILLNEED) == 0); // it is there
+    close(fd);
+    MUST(posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED) == EBADF);
+}
+
 int main(int count, char **arguments) {
     if (count > 1 && !strcmp(arguments[1], "--mapped")) {
         check_mapping(true);
+        return 0;
+    }
+    if (count > 1 && !strcmp(arguments[1], "--hinted")) {
+        check_hints();
         return 0;
     }
     if (count > 2 && !strcmp(arguments[1], "--child")) {

@@ -110,6 +110,9 @@ test_mapped() { # what the run before left, laid out without a block of it
         fresh nobody mapped
         (cd "$work/mapped" && mirror nobody mapped --attach holes $options --mirror "$work/calls.mirror" --local '*.tmp' -- "$out/calls" --mapped) || return 1
     done
+    fresh nobody mapped
+    (cd "$work/mapped" && mirror nobody mapped --attach holes --mirror "$work/calls.mirror" --local '*.tmp' -- "$out/calls" --hinted) || return 1
+    grep -q 'fetches 1, hints 4,' "$work/mapped.log"
 }
 
 test_postgres() {

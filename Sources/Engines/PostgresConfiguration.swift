@@ -54,6 +54,12 @@ package struct PostgresConfiguration: Sendable {
         Setting(
             name: "commit_delay", value: "700",
             reason: "with five or more transactions running, 0.7 ms let more of them share a flush of six copies"),
+        Setting(
+            name: "maintenance_io_concurrency", value: "64",
+            reason: "recovery says so many blocks ahead what it will read, and absent ones are fetched beside each other"),
+        Setting(
+            name: "effective_io_concurrency", value: "16",
+            reason: "a bitmap scan does the same; an absent block costs a round trip to a storage node"),
         Setting(name: "shared_buffers", value: "128MB", reason: "PostgreSQL's own default"),
         Setting(name: "password_encryption", value: "scram-sha-256", reason: "the only method pg_hba.conf admits"),
         Setting(name: "log_line_prefix", value: "%m [%p] ", reason: "time and process"),
@@ -76,7 +82,6 @@ package struct PostgresConfiguration: Sendable {
             reason: "a reader follows the new writer soon after a failover"),
         Setting(name: "wal_receiver_status_interval", value: "1s", reason: "the writer's view of its readers is fresh"),
         Setting(name: "wal_receiver_timeout", value: "10s", reason: "the writer has a heartbeat of a second"),
-        Setting(name: "recovery_prefetch", value: "off", reason: "its hints are of no use to a sparse local file"),
     ]
 
     /// Why a setting may not be changed; lower-case names.

@@ -81,6 +81,8 @@ package struct DriverStatus: Sendable, Codable {
     package var ringWakes: UInt64
     package var evictedBytes: UInt64
     package var prefetchedBytes: UInt64
+    /// Fetched because the engine said that it would read them.
+    package var hintedBytes: UInt64
     /// Who has each protection group; nil without a writer.
     package var members: [GroupMembers]?
 }

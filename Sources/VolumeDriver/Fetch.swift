@@ -19,11 +19,12 @@ internal import VolumeModel
 extension VolumeDriver {
     func serveFetches() {
         guard let ring = core.withLock({ $0.ring }), ring.fetchesAsked else { return }
-        var taken: [Ring.Fetch] = []
-        ring.takeFetches { taken.append($0) }
+        let (asked, hints) = ring.takeFetches()
+        take(hints)
+        guard !asked.isEmpty else { return }
         while pumpOnce() {}
         let end = core.withLock { $0.writer?.end ?? .zero }
-        for fetch in taken { fetchers.submit { [self] in serve(fetch, ring, after: end) } }
+        for fetch in asked { fetchers.submit(.asked) { [self] in serve(fetch, ring, after: end) } }
     }
 
     private func serve(_ fetch: Ring.Fetch, _ ring: Ring, after end: LSN) {

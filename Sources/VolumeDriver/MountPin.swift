@@ -38,7 +38,7 @@ extension VolumeDriver {
             return pin
         }
         guard let due else { return }
-        fetchers.submit { [self] in
+        fetchers.submit(.asked) { [self] in
             let failures = send(due, seconds: StorageHost.pinLeaseSeconds, to: transport.nodes)
             if !failures.isEmpty { logger.debug("renew the pin", metadata: ["failures": "\(failures)"]) }
         }

@@ -17,8 +17,8 @@ struct PrefetchPlan {
     /// Files that are not complete, the one touched last at the end, and where to go on in each.
     private var files: [(id: FileID, offset: UInt64, first: UInt64)] = []
     private var complete: Set<FileID> = []
-    /// A name of each file, once it was looked up.
-    fileprivate var paths: [FileID: String] = [:]
+    /// Names that were looked up.
+    private var paths: [FileID: String] = [:]
 
     init(budget: UInt64 = 0) { self.budget = budget }
 
@@ -58,6 +58,15 @@ struct PrefetchPlan {
         paths[file] = nil
         complete.insert(file)
     }
+
+    /// A name of the file. Kept, because the namespace finds names by walking all of it.
+    mutating func path(of file: FileID, in namespace: Namespace?) -> String? {
+        if paths[file] == nil { paths[file] = namespace?.paths(of: file).first }
+        return paths[file]
+    }
+
+    /// The file has another name by now, or none.
+    mutating func forgetPath(of file: FileID) { paths[file] = nil }
 }
 
 /// What the keeper goes on with.
@@ -115,12 +124,8 @@ extension VolumeDriver {
         return isWell
     }
 
-    /// Looked up once a file: the namespace finds names by walking all of it.
-    private func path(of file: FileID, _ core: inout Core) -> String? {
-        if let path = core.prefetch.paths[file] { return path }
-        let path = core.builder?.namespace.paths(of: file).first
-        core.prefetch.paths[file] = path
-        return path
+    func path(of file: FileID, _ core: inout Core) -> String? {
+        core.prefetch.path(of: file, in: core.builder?.namespace ?? core.namespace)
     }
 
     private func hasHole(_ fd: Int32, _ from: UInt64, _ to: UInt64) -> Bool { nextHole(fd, from, to) != nil }
@@ -136,7 +141,7 @@ extension VolumeDriver {
 
     /// Fills the holes of a chunk whose lock is held.
     /// - Returns: bytes filled; nil if the blocks or the room for them cannot be had
-    private func fill(_ fd: Int32, _ file: FileID, _ offset: UInt64) -> UInt64? {
+    func fill(_ fd: Int32, _ file: FileID, _ offset: UInt64) -> UInt64? {
         var info = stat()
         guard fstat(fd, &info) == 0 else { return nil }
         let limit = min(offset + UInt64(BX_FETCH_BYTES), UInt64(info.st_size))

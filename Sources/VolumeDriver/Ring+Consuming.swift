@@ -101,18 +101,25 @@ extension Ring {
         var length: Int
     }
 
-    /// Takes every request that nobody works on yet.
-    func takeFetches(_ body: (Fetch) -> Void) {
-        for slot in 0..<Self.fetchSlots where Int(bx_load32(&fetches[slot].state)) == BX_FETCH_ASKED {
+    /// Takes every request that nobody works on yet, and every hint, whose slot is free again then.
+    func takeFetches() -> (asked: [Fetch], hints: [Hints.Chunk]) {
+        var (asked, hints): ([Fetch], [Hints.Chunk]) = ([], [])
+        for slot in 0..<Self.fetchSlots {
+            let state = Int(bx_load32(&fetches[slot].state))
             // `reserved` marks a request as taken until it is finished.
-            if fetches[slot].reserved.0 != 0 { continue }
-            fetches[slot].reserved.0 = 1
+            guard state == BX_FETCH_HINTED || state == BX_FETCH_ASKED && fetches[slot].reserved.0 == 0 else { continue }
+            let (file, offset) = (FileID(fetches[slot].file), fetches[slot].offset)
+            if state == BX_FETCH_HINTED {
+                hints.append(Hints.Chunk(file: file, holding: offset))
+                bx_store32(&fetches[slot].state, UInt32(BX_FETCH_FREE))
+            } else {
+                let length = min(Int(fetches[slot].length), Int(BX_FETCH_BYTES))
+                asked.append(Fetch(slot: slot, file: file, offset: offset, length: length))
+                fetches[slot].reserved.0 = 1
+            }
             _ = bx_add32(fetchAsked, UInt32.max)
-            body(
-                Fetch(
-                    slot: slot, file: FileID(fetches[slot].file), offset: fetches[slot].offset,
-                    length: min(Int(fetches[slot].length), Int(BX_FETCH_BYTES))))
         }
+        return (asked, hints)
     }
 
     /// The buffer to fill for a taken request, `BX_FETCH_BYTES` long.

@@ -68,9 +68,26 @@ final class DriverThread: Sendable {
     }
 }
 
-/// A few threads that answer block fetches, so that a slow read holds up neither commits nor other reads.
+/// A few threads that fetch blocks, so that a slow read holds up neither commits nor other reads.
 final class FetchPool: Sendable {
-    private let queue = Mutex<[@Sendable () -> Void]>([])
+    enum Urgency {
+        /// Somebody waits for it.
+        case asked
+        /// Only while nobody waits for a thread.
+        case ahead
+    }
+
+    private struct Queue {
+        var asked: [@Sendable () -> Void] = []
+        var ahead: [@Sendable () -> Void] = []
+
+        mutating func next() -> (@Sendable () -> Void)? {
+            if !asked.isEmpty { return asked.removeFirst() }
+            return ahead.isEmpty ? nil : ahead.removeFirst()
+        }
+    }
+
+    private let queue = Mutex(Queue())
     private let arrived = EventSignal()
     private let stopping = Atomic<Bool>(false)
 
@@ -83,10 +100,15 @@ final class FetchPool: Sendable {
     }
 
     /// Whether somebody waits for a thread.
-    var isBusy: Bool { queue.withLock { !$0.isEmpty } }
+    var isBusy: Bool { queue.withLock { !$0.asked.isEmpty || !$0.ahead.isEmpty } }
 
-    func submit(_ work: @escaping @Sendable () -> Void) {
-        queue.withLock { $0.append(work) }
+    func submit(_ urgency: Urgency, _ work: @escaping @Sendable () -> Void) {
+        queue.withLock { queue in
+            switch urgency {
+            case .asked: queue.asked.append(work)
+            case .ahead: queue.ahead.append(work)
+            }
+        }
         arrived.signal()
     }
 
@@ -98,7 +120,7 @@ final class FetchPool: Sendable {
     private func run() {
         while !stopping.load(ordering: .acquiring) {
             let seen = arrived.value
-            if let work = queue.withLock({ $0.isEmpty ? nil : $0.removeFirst() }) {
+            if let work = queue.withLock({ $0.next() }) {
                 work()
             } else {
                 arrived.wait(seen: seen, milliseconds: 1000)

@@ -20,6 +20,8 @@ internal import VolumeModel
 package final class VolumeDriver: Sendable {
     /// A batch is cut at this many record bytes even if more is waiting.
     static let batchBytesMax = 1 << 20
+    /// They wait for storage nodes most of their time.
+    private static let fetchThreads = 8
 
     struct Core {
         var phase = Phase.detached
@@ -42,6 +44,7 @@ package final class VolumeDriver: Sendable {
         var isGroupPending = false
         var hand = EvictionHand()
         var prefetch = PrefetchPlan()
+        var hints = Hints()
         var reachable: Set<NodeID> = []
         var replacements: [Replacement] = []
         var pin: MountPin?
@@ -56,6 +59,7 @@ package final class VolumeDriver: Sendable {
         var fetchedBytes: UInt64 = 0
         var evictedBytes: UInt64 = 0
         var prefetchedBytes: UInt64 = 0
+        var hintedBytes: UInt64 = 0
         var lastTimestamp: Int64 = 0
     }
 
@@ -100,7 +104,7 @@ package final class VolumeDriver: Sendable {
         guard doorbell >= 0 else {
             throw DriverError("no descriptor for the doorbell: \(String(cString: strerror(errno)))")
         }
-        fetchers = FetchPool(threads: 4)
+        fetchers = FetchPool(threads: Self.fetchThreads)
         let relay = Relay()
         let events = TransportEvents(
             reply: { relay.driver?.replied($0) },
@@ -306,6 +310,7 @@ package final class VolumeDriver: Sendable {
                 engineWriteBytes: counters?.writeBytes ?? 0, fetches: core.counters.fetches,
                 fetchedBytes: core.counters.fetchedBytes, ringWakes: counters?.wakes ?? 0,
                 evictedBytes: core.counters.evictedBytes, prefetchedBytes: core.counters.prefetchedBytes,
+                hintedBytes: core.counters.hintedBytes,
                 members: core.writer.map { writer in
                     writer.openGroups.compactMap { group in
                         writer.membership(of: group).map { GroupMembers(group: group, $0) }

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from harness.bank import SETTINGS, create
-from harness.region import PG_BIN, amcheck, until
+from harness.region import PG_BIN, amcheck, kill, until
 
 TABLES = {
     "wide": "SELECT i AS id, repeat(md5(i::text), 20) AS body FROM generate_series(1, 20000) i",
@@ -247,6 +247,33 @@ def test_files_in_use_are_fetched_ahead(region):
     finally:
         region.down()
         region.up("--prefetch-bytes", "0")
+
+
+def test_what_the_engine_says_it_will_read_is_fetched_ahead(region):
+    """A bitmap scan and a recovery name blocks before they wait for them."""
+    def hinted():
+        return region.cluster()["driver"]["hintedBytes"]
+
+    detach_cache(region)
+    ids = list(range(1, 20000, 150))
+    with region.connect() as connection:
+        connection.execute("SET enable_seqscan = off")
+        connection.execute("SET enable_indexscan = off")
+        query = "SELECT count(*), count(DISTINCT body) FROM wide WHERE id = ANY(%s)"
+        plan = str(connection.execute("EXPLAIN " + query, [ids]).fetchall())
+        assert "Bitmap Heap Scan" in plan, plan
+        assert connection.execute(query, [ids]).fetchone() == (len(ids), len(ids))
+        assert hinted() > 0
+        connection.execute("CHECKPOINT")
+        connection.execute("UPDATE wide SET body = body WHERE id % 50 = 0")
+    before, epoch = checksums(region), region.cluster()["epoch"]
+    kill(region.process(region.driver_role))
+    region.wait(
+        "the engine has recovered with a cold cache",
+        lambda s: s["clusters"][0]["status"] == "available" and s["clusters"][0]["epoch"] > epoch)
+    assert hinted() > 0
+    assert checksums(region) == before
+    amcheck(region.url)
 
 
 @pytest.mark.parametrize("layout", ["zones", pytest.param("compact", marks=pytest.mark.long)])

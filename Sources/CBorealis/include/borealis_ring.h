@@ -30,7 +30,7 @@
 #include <stdint.h>
 
 #define BX_MAGIC 0x31474e4952585842ull /* "BXXRING1" */
-#define BX_VERSION 1u
+#define BX_VERSION 2u
 #define BX_ALIGN 64u
 #define BX_LOCKS 4096u
 #define BX_FETCH_BYTES (128u * 1024u) /* one fetch: this much at most, and aligned to it */
@@ -121,7 +121,9 @@ static inline uint32_t bx_lock_index(uint64_t inode, uint64_t offset) {
 }
 
 /* bx_fetch.state */
-enum { BX_FETCH_FREE = 0, BX_FETCH_CLAIMED = 1, BX_FETCH_ASKED = 2, BX_FETCH_DONE = 3, BX_FETCH_ERROR = 4 };
+// A hint asks for nothing back: the driver frees the slot when it has read it, and fills the chunk into the local file by
+// itself, or does not.
+enum { BX_FETCH_FREE = 0, BX_FETCH_CLAIMED = 1, BX_FETCH_ASKED = 2, BX_FETCH_DONE = 3, BX_FETCH_ERROR = 4, BX_FETCH_HINTED = 5 };
 
 typedef struct bx_fetch { /* 64 bytes; data at fetch_data_offset + index * BX_FETCH_BYTES */
     uint32_t state;       /* atomic futex word */
@@ -158,7 +160,7 @@ typedef struct bx_ring {
     uint32_t durable_waiters; /* atomic */
     uint32_t space_seq;       /* futex word, changes when head advances and space_waiters > 0 */
     uint32_t space_waiters;   /* atomic */
-    uint32_t fetch_asked;     /* atomic: number of slots in BX_FETCH_ASKED */
+    uint32_t fetch_asked;     /* atomic: number of slots in BX_FETCH_ASKED or BX_FETCH_HINTED */
     uint64_t next_file_id;    /* atomic: id for the next created file */
     uint8_t pad5[32];
 
