@@ -104,10 +104,11 @@ package struct SegmentMachine: Sendable {
             \.header)
     }
 
-    /// Headers of the durable parts above the floor that a read as of `at` has to see, ascending: the last one may end after
-    /// `at`, for an LSN lies within a batch more often than at its end. Cost: their number.
-    package func history(asOf at: LSN) -> [BatchHeader] {
-        chain.suffix(from: 0).prefix(durableCount).prefix { $0.header.start < at && isDurable($0) }.map(\.header)
+    /// Headers of the durable parts above the floor and ending after `after` that a read as of `at` has to see, ascending: the
+    /// last one may end after `at`, for an LSN lies within a batch more often than at its end. Cost: their number.
+    package func history(after: LSN, asOf at: LSN) -> [BatchHeader] {
+        let start = chain.partition { $0.header.end <= after }
+        return chain.suffix(from: min(start, durableCount)).prefix { $0.header.start < at && isDurable($0) }.map(\.header)
     }
 
     /// Every part held above the floor, on disk or on its way there: the chain, then those beyond holes.

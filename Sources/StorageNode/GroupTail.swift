@@ -86,27 +86,28 @@ package final class GroupTail: Sendable {
         return plain
     }
 
-    /// An index of the given durable parts, at least. It may hold later ones too; readers say up to where they look.
+    /// An index of all durable parts that one node holds, at least. It may hold later ones too; readers say up to where they
+    /// look.
     ///
     /// The nodes of a host share the index though their layers reach to different LSNs. It has no gap, so it is made anew for
     /// a node whose parts do not join on to what is indexed.
     ///
-    /// - Parameters:
-    ///   - history: durable parts in order, as one node holds them
-    ///   - floor: where that node's history starts
-    /// - Throws: if a part cannot be opened
-    package func index(covering history: [BatchHeader], from floor: LSN) throws(StorageFailure) -> TailIndex {
+    /// - Parameter history: where the node's history starts, and its durable parts in order that end after the given LSN,
+    ///   which is what is indexed already; both as of one moment
+    /// - Throws: if a part cannot be opened, or what `history` throws
+    package func index(_ history: (LSN) throws -> (floor: LSN, parts: [BatchHeader])) throws -> TailIndex {
         while true {
-            let (index, indexed) = state.withLock { state in
-                if floor < state.indexedFrom || floor > state.indexed {
-                    state.index = TailIndex()
-                    state.indexedFrom = floor
-                    state.indexed = floor
-                }
-                return (state.index, state.indexed)
+            let (index, indexed) = state.withLock { ($0.index, $0.indexed) }
+            let (floor, parts) = try history(indexed)
+            var isCurrent = state.withLock { state in
+                guard state.index === index else { return false }
+                guard floor < state.indexedFrom || floor > state.indexed else { return true }
+                state.index = TailIndex()
+                state.indexedFrom = floor
+                state.indexed = floor
+                return false
             }
-            var isCurrent = true
-            for header in history where header.end > indexed && isCurrent {
+            for header in parts where isCurrent {
                 guard let plain = open(header) else {
                     throw StorageFailure(
                         "open a log part of \(volume) \(group) at \(header.end)", path: "memory", errno: 5)

@@ -50,24 +50,31 @@ extension StorageHost {
     ///
     /// - Throws: if the node has not got everything that a read at `at` may need
     func view(_ id: SegmentID, at: LSN, complete: LSN) throws -> (LayerStore, TailIndex) {
-        let (layers, tail, history, floor) = try state.withLock { state throws(CallFailure) in
-            guard !state.isOut(id.node), !state.isolated.contains(id.node) else {
-                throw CallFailure("\(id.node) is down")
-            }
-            guard let segment = state.segments[id] else {
-                throw CallFailure("\(id.node) has no \(id.group) of \(id.volume)")
-            }
-            guard !segment.isCopying, !segment.lacksLayers else {
-                throw CallFailure("\(id) is being copied from a peer")
-            }
-            guard segment.machine.scl >= complete else {
-                throw CallFailure("\(id) is complete to \(segment.machine.scl) only, not to \(complete)")
-            }
-            return (
-                segment.layers, segment.tail, segment.machine.history(asOf: at), segment.machine.floor.lsn
-            )
+        let (layers, tail) = try state.withLock { state throws(CallFailure) in
+            let segment = try readable(id, complete: complete, in: state)
+            return (segment.layers, segment.tail)
         }
-        return (layers, try tail.index(covering: history, from: floor))
+        let index = try tail.index { known in
+            try state.withLock { state throws(CallFailure) in
+                let machine = try readable(id, complete: complete, in: state).machine
+                return (machine.floor.lsn, machine.history(after: known, asOf: at))
+            }
+        }
+        return (layers, index)
+    }
+
+    private func readable(_ id: SegmentID, complete: LSN, in state: State) throws(CallFailure) -> HostedSegment {
+        guard !state.isOut(id.node), !state.isolated.contains(id.node) else { throw CallFailure("\(id.node) is down") }
+        guard let segment = state.segments[id] else {
+            throw CallFailure("\(id.node) has no \(id.group) of \(id.volume)")
+        }
+        guard !segment.isCopying, !segment.lacksLayers else {
+            throw CallFailure("\(id) is being copied from a peer")
+        }
+        guard segment.machine.scl >= complete else {
+            throw CallFailure("\(id) is complete to \(segment.machine.scl) only, not to \(complete)")
+        }
+        return segment
     }
 
     private func read(

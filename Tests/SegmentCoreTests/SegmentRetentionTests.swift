@@ -30,8 +30,9 @@ private struct Counting: RandomNumberGenerator {
 
     @Test func `a read as of an LSN within a part sees that part`() {
         let machine = filled(vdl: 40).machine
-        #expect(machine.history(asOf: LSN(20)).map(\.end) == [LSN(10), LSN(20)])
-        #expect(machine.history(asOf: LSN(21)).map(\.end) == [LSN(10), LSN(20), LSN(30)])
+        #expect(machine.history(after: .zero, asOf: LSN(20)).map(\.end) == [LSN(10), LSN(20)])
+        #expect(machine.history(after: .zero, asOf: LSN(21)).map(\.end) == [LSN(10), LSN(20), LSN(30)])
+        #expect(machine.history(after: LSN(10), asOf: LSN(21)).map(\.end) == [LSN(20), LSN(30)])
     }
 
     // MARK: - Start-up
