@@ -31,7 +31,7 @@ extension MetadataStore {
         """
 
     package func endpoints() throws -> [EndpointRecord] {
-        try database.read { db in
+        try remembered(\.endpoints) { db in
             try Row.fetchAll(db, sql: "SELECT * FROM endpoint ORDER BY id").map { row in
                 guard let kind = EndpointTopology.Kind(rawValue: row["kind"]) else {
                     throw Self.damaged("the endpoint \(row["id"] as String)")

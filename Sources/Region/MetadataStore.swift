@@ -16,6 +16,15 @@ package final class MetadataStore: Sendable {
     let database: DatabaseQueue
     /// Held while files are written that follow from what is stored, so that the newest state is written last.
     let writing = Mutex<Void>(())
+    /// Lists as they were read last, good for as long as nothing is written: the supervisor looks at them several times a second.
+    private let known = Mutex<(changes: Int, lists: Lists)>((0, Lists()))
+
+    struct Lists: Sendable {
+        var clusters: [ClusterRecord]?
+        var instances: [InstanceRecord]?
+        var endpoints: [EndpointRecord]?
+        var nodes: [NodeRecord]?
+    }
 
     /// - Parameter isReadOnly: for a copy, which is left as it is
     package init(path: String, isReadOnly: Bool = false) throws {
@@ -129,6 +138,22 @@ package final class MetadataStore: Sendable {
         }
     }
 
+    /// A list as it is, read anew only if something has been written since. Its database is written by nobody else.
+    func remembered<Record: Sendable>(
+        _ list: WritableKeyPath<Lists, [Record]?>, _ read: (Database) throws -> [Record]
+    ) throws -> [Record] {
+        try database.unsafeRead { db in
+            let changes = db.totalChangesCount
+            if let found = known.withLock({ $0.changes == changes ? $0.lists[keyPath: list] : nil }) { return found }
+            let found = try read(db)
+            known.withLock { known in
+                if known.changes != changes { known = (changes, Lists()) }
+                known.lists[keyPath: list] = found
+            }
+            return found
+        }
+    }
+
     // MARK: - Settings
 
     package func setting(_ name: String) throws -> String? {
@@ -198,7 +223,7 @@ package final class MetadataStore: Sendable {
     // MARK: - Clusters
 
     package func clusters() throws -> [ClusterRecord] {
-        try database.read { db in
+        try remembered(\.clusters) { db in
             try Row.fetchAll(db, sql: "SELECT * FROM cluster ORDER BY id").map { row in
                 guard let engine = EngineKind(rawValue: row["engine"]) else {
                     throw Self.damaged("the engine \(row["engine"] as String)")
@@ -291,7 +316,7 @@ package final class MetadataStore: Sendable {
     }
 
     package func instances() throws -> [InstanceRecord] {
-        try database.read { db in
+        try remembered(\.instances) { db in
             try Row.fetchAll(db, sql: "SELECT * FROM instance ORDER BY id").map { row in
                 InstanceRecord(
                     id: row["id"], cluster: row["cluster"], isRunning: row["isRunning"], generation: row["generation"],
@@ -310,7 +335,7 @@ package final class MetadataStore: Sendable {
 
     /// The nodes that there are or ever were.
     package func allNodes() throws -> [NodeRecord] {
-        try database.read { db in
+        try remembered(\.nodes) { db in
             try Row.fetchAll(db, sql: "SELECT * FROM node ORDER BY id").map { row in
                 guard let id = NodeID(row["id"] as String), let state = NodeRecord.State(rawValue: row["state"]) else {
                     throw Self.damaged("the node \(row["id"] as String)")
