@@ -271,6 +271,8 @@ package struct WatchFacts: Codable, Sendable, Equatable {
     package var answeringNodes: Int?
     /// Whether commits wait for storage nodes.
     package var commitsWait = false
+    /// Writer: since its volume's log went on the last time; nil unless it is available.
+    package var stillMilliseconds: Int?
     /// Writer: the newest position of the stream that was durable when the volume was durable up to `vdl`.
     package var mark: StreamMark?
 }

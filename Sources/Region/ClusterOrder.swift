@@ -117,4 +117,6 @@ package struct Adoption: Codable, Sendable {
 package struct Release: Codable, Sendable {
     /// How long its engine may take to shut down, milliseconds; 0 kills it; nil is as long as it usually takes.
     package var milliseconds: Int?
+    /// Only if it has this part: the order may come after the one that gives it another. Nil: whatever it is.
+    package var part: RoleConfiguration.Part?
 }

@@ -12,6 +12,9 @@ package struct FailoverPolicy {
     /// The writer commits once a second, so five commits in a row are missing. The longest pause of a healthy engine on a
     /// machine that is three times overloaded was well below two seconds; with five, a failover takes less than ten.
     package static let silenceLimitMilliseconds = 5000
+    /// A writer whose log goes on is busy: its commits queue behind a bulk load's writes, or disks are slow. So it may be
+    /// silent for longer, but not for ever.
+    package static let busyLimitMilliseconds = 60_000
     /// A writer that has not come up although a reader could is given up after so long. It may be replaying its log: that
     /// does not count.
     package static let absenceLimitMilliseconds = 20_000
@@ -76,6 +79,9 @@ package struct FailoverPolicy {
         guard let answering = status.watch.answeringNodes else {
             return processSilent > Self.silenceLimitMilliseconds / 2 ? "its process and its engine are silent" : nil
         }
+        // While its log goes on it is neither frozen nor cut off, however long nodes with slow disks take to answer it.
+        let isStill = status.watch.stillMilliseconds.map { $0 + processSilent > Self.silenceLimitMilliseconds } ?? true
+        guard isStill || silent > Self.busyLimitMilliseconds else { return nil }
         if status.watch.commitsWait || answering < Self.quorum {
             // With fewer nodes than a quorum for everybody, or slow ones, another writer would wait as well.
             guard answering < Self.quorum, ranked.contains(where: { reaches($0) }) else { return nil }

@@ -28,6 +28,8 @@ struct Tending {
     /// Writer: the newest; reader: the one that it is to reach before its read point may move.
     var mark: StreamMark?
     var answeringNodes: Int?
+    /// Writer: whether the volume's log goes on, whatever becomes of the commit that is waited for.
+    var progress: LogProgress?
     /// The source has changed since the engine was told.
     var mustFollow = false
     /// A restart that was asked for is no loss.
@@ -38,8 +40,27 @@ struct Tending {
     mutating func began() {
         answered = .now
         lost = nil
-        (lag, lagAt, replayed, deafSince, mark, beats) = (nil, nil, nil, nil, nil, 0)
+        (lag, lagAt, replayed, deafSince, mark, beats, progress) = (nil, nil, nil, nil, nil, 0, nil)
         mayGoOn = false
+    }
+}
+
+/// Since when a log stands still, by looks at it now and then.
+struct LogProgress {
+    private var vdl: UInt64
+    private var looked: ContinuousClock.Instant
+    /// At the latest: it went on at some time between this and the look that saw it.
+    private(set) var stillSince: ContinuousClock.Instant
+
+    init(vdl: UInt64, now: ContinuousClock.Instant) {
+        self.vdl = vdl
+        looked = now
+        stillSince = now
+    }
+
+    mutating func look(vdl new: UInt64, now: ContinuousClock.Instant) {
+        if new != vdl { (vdl, stillSince) = (new, looked) }
+        looked = now
     }
 }
 
@@ -141,8 +162,9 @@ extension InstanceRunner {
             usleep(waited < Self.pollLead * 2 ? Self.pollMicroseconds : 5 * Self.pollMicroseconds)
             found = try link.replicaState()
         }
-        note(found, isNew: found.replayedMicroseconds != first.replayedMicroseconds)
         judge(found, process)
+        guard found.dead == nil else { return }
+        note(found, isNew: found.replayedMicroseconds != first.replayedMicroseconds)
         let beats = state.withLock { state in
             state.tending.beats += 1
             return state.tending.beats
@@ -185,13 +207,28 @@ extension InstanceRunner {
             reason = "it gets no stream from \(source.host), which listens"
             state.withLock { $0.tending.deafSince = nil }
         }
-        guard let reason else { return }
+        if let reason { mountAnew(process, reason) }
+    }
+
+    private func mountAnew(_ process: ChildProcess, _ reason: String) {
         logger.notice("the reader is mounted anew", metadata: ["instance": "\(role.id)", "reason": "\(reason)"])
         state.withLock { state in
             state.tending.isRestarting = true
             state.reason = "it is mounted anew: \(reason)"
         }
         process.signal(SIGKILL)
+    }
+
+    /// Whether clients may be let in: not into a reader whose mount has proved dead, for it has what its writer has not.
+    func mayServe(_ process: ChildProcess) -> Bool {
+        guard role.part == .reader, engine.settings.replication != nil,
+            state.withLock({ $0.process === process && $0.phase != .available })
+        else { return true }
+        guard let link = try? engine.openLink(timeoutMilliseconds: Self.linkMilliseconds) else { return false }
+        defer { link.close() }
+        guard let found = try? link.replicaState() else { return false }
+        if let reason = found.dead { mountAnew(process, reason) }
+        return found.dead == nil
     }
 
     /// What the supervisor has heard from the writer.
@@ -244,10 +281,23 @@ extension InstanceRunner {
     func watchFacts(_ state: State) -> WatchFacts {
         let silent = state.phase == .available ? state.tending.answered.map { $0.duration(to: .now) } : nil
         let isSilent = silent.map { $0 > Self.beatInterval * 2 } ?? false
+        let isWriter = role.part == .writer
+        let facts = isWriter && silent != nil ? state.driver?.status() : nil
         return WatchFacts(
             lost: state.tending.lost, silentMilliseconds: silent.map { Int($0 / .milliseconds(1)) },
-            answeringNodes: state.tending.answeringNodes,
-            commitsWait: isSilent && state.driver?.status().reportWaiting != nil,
-            mark: role.part == .writer ? state.tending.mark : nil)
+            answeringNodes: state.tending.answeringNodes, commitsWait: isSilent && facts?.reportWaiting != nil,
+            stillMilliseconds: facts.map { Int(stillness($0.reportVDL) / .milliseconds(1)) },
+            mark: isWriter ? state.tending.mark : nil)
+    }
+
+    /// For how long the log has stood still, now that it has been seen to end there.
+    private func stillness(_ vdl: UInt64) -> Duration {
+        let now = ContinuousClock.now
+        return state.withLock { state in
+            var progress = state.tending.progress ?? LogProgress(vdl: vdl, now: now)
+            progress.look(vdl: vdl, now: now)
+            state.tending.progress = progress
+            return progress.stillSince.duration(to: now)
+        }
     }
 }

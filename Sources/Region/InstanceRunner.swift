@@ -265,27 +265,13 @@ package final class InstanceRunner: Sendable {
         while !isStopping {
             let began = ContinuousClock.now
             enter(.recovering)
-            let exit = try runEngine(attachment)
-            if let failure = state.withLock({ $0.driverFailure }) {
-                throw RegionError("the volume's driver stopped: \(failure)", remedy: "it is attached again by itself")
+            switch try runEngine(attachment) {
+            case .wanted: return
+            case .driverFailed(let reason):
+                throw RegionError("the volume's driver stopped: \(reason)", remedy: "it is attached again by itself")
+            case .restart: if role.part == .reader { return }
+            case .loss: if role.part == .reader { return } else { awaitVerdict() }
             }
-            if isStopping || state.withLock({ $0.dropsCache }) { return }
-            let wasAsked = state.withLock { state in
-                defer { state.tending.isRestarting = false }
-                return state.tending.isRestarting
-            }
-            let last = lastLine(of: engine.logFile)
-            if !wasAsked {
-                logger.warning(
-                    "the engine ended", metadata: ["instance": "\(role.id)", "exit": "\(exit)", "log": "\(last)"])
-            }
-            state.withLock { state in
-                state.restarts += 1
-                state.endedByItself = !wasAsked
-                if !wasAsked { state.reason = "the engine ended with \(exit): \(last)" }
-            }
-            if role.part == .reader { return }
-            if !wasAsked { awaitVerdict() }
             pause(backoff.delay(afterRunOf: began.duration(to: .now)))
             guard !isStopping else { return }
             attachment = try driver.reattachAfterEngineExit()
@@ -323,7 +309,18 @@ package final class InstanceRunner: Sendable {
         return try driver.reattachAfterEngineExit()
     }
 
-    private func runEngine(_ attachment: Attachment) throws -> ChildProcess.Exit {
+    /// What the end of a run of the engine was.
+    private enum End {
+        /// The instance stops, or its cache is to be dropped.
+        case wanted
+        /// It starts again with other settings, or on another mount.
+        case restart
+        case driverFailed(String)
+        /// Nobody asked for it.
+        case loss
+    }
+
+    private func runEngine(_ attachment: Attachment) throws -> End {
         LogFile.rotate(engine.logFile)
         try engine.prepare()
         engine.removeStaleLock(root: attachment.root)
@@ -339,10 +336,29 @@ package final class InstanceRunner: Sendable {
             Thread.detachNewThread { [self] in watchHealth(of: process, root: attachment.root) }
         }
         // Whoever gives its part to another need not wait until the last of its processes is gone: that one is fenced.
-        let isLost = state.withLock { $0.driverFailure == nil && !$0.dropsCache && !$0.tending.isRestarting }
-        if isLost { lose("the engine ended with \(exit): \(lastLine(of: engine.logFile))") }
+        let end = noteEnd(exit)
         try killLeftovers()
-        return exit
+        return end
+    }
+
+    /// Judges the end of the engine's first process, and says so to whoever watches.
+    private func noteEnd(_ exit: ChildProcess.Exit) -> End {
+        let end = state.withLock { state -> End in
+            defer { state.tending.isRestarting = false }
+            if state.isStopping || state.dropsCache { return .wanted }
+            if let failure = state.driverFailure { return .driverFailed(failure) }
+            state.phase = .recovering
+            state.restarts += 1
+            state.endedByItself = !state.tending.isRestarting
+            return state.endedByItself ? .loss : .restart
+        }
+        guard case .loss = end else { return end }
+        let last = lastLine(of: engine.logFile)
+        logger.warning("the engine ended", metadata: ["instance": "\(role.id)", "exit": "\(exit)", "log": "\(last)"])
+        let reason = "the engine ended with \(exit): \(last)"
+        state.withLock { $0.reason = reason }
+        lose(reason)
+        return end
     }
 
     private func spawnAndWait(
@@ -396,6 +412,10 @@ package final class InstanceRunner: Sendable {
         while process.poll() == nil {
             switch engine.readiness(root: root, timeoutMilliseconds: 5000) {
             case .ready:
+                guard mayServe(process) else {
+                    usleep(5_000)
+                    continue
+                }
                 if becomeAvailable(process), engine.settings.replication != nil {
                     Thread.detachNewThread { [self] in tend(process) }
                 }

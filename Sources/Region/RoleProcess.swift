@@ -166,7 +166,7 @@ package final class RoleProcess: Sendable {
             try adopt(adoption)
         case .release:
             guard let id = request.instance else { throw Self.unclear }
-            release(id, request.release?.milliseconds)
+            release(id, request.release?.milliseconds, of: request.release?.part)
         case .watch: watch(emit)
         case .mark:
             guard let mark = request.mark else { throw Self.unclear }
@@ -214,9 +214,13 @@ package final class RoleProcess: Sendable {
     }
 
     /// Returns at once; the instance's status is there until it has stopped.
-    private func release(_ id: String, _ milliseconds: Int?) {
-        successors.withLock { $0[id] = nil }
-        guard let runner = instances.first(where: { $0.role.id == id }) else { return }
+    ///
+    /// - Parameter part: whoever has another one stays, and so does a successor with another one
+    private func release(_ id: String, _ milliseconds: Int?, of part: RoleConfiguration.Part? = nil) {
+        successors.withLock { if part == nil || $0[id]?.part == part { $0[id] = nil } }
+        guard let runner = instances.first(where: { $0.role.id == id }), part == nil || runner.role.part == part else {
+            return
+        }
         remove(runner, milliseconds.map { $0 == 0 ? .atOnce : .cleanly(milliseconds: $0) })
     }
 

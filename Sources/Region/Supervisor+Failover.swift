@@ -109,7 +109,7 @@ extension Supervisor {
         guard heard(of: id) != nil else { return }
         var request = AdminRequest(.release)
         request.instance = id
-        request.release = Release(milliseconds: isPlanned ? Self.handoverMilliseconds : 0)
+        request.release = Release(milliseconds: isPlanned ? Self.handoverMilliseconds : 0, part: .writer)
         let (client, sent) = (AdminClient(path: directory.socket(process(of: id))), request)
         guard isPlanned else { return Thread.detachNewThread { _ = try? client.send(sent, timeoutSeconds: 5) } }
         let end = ContinuousClock.now + .milliseconds(Self.handoverMilliseconds + 500)

@@ -26,6 +26,8 @@ extension Supervisor {
         var decided: [String: ContinuousClock.Instant] = [:]
         /// When the new writer of a failover that goes on was told last, by cluster.
         var told: [String: ContinuousClock.Instant] = [:]
+        /// When an instance that its process does not have was asked for last, by instance.
+        var missed: [String: ContinuousClock.Instant] = [:]
         /// When readers of a cluster were told the newest mark.
         var marked: [String: ContinuousClock.Instant] = [:]
     }
@@ -120,6 +122,10 @@ extension Supervisor {
             try complete(failover, of: cluster, records)
             remind(failover, of: cluster)
         }
+        for record in records where isMissed(record) {
+            logger.notice("an instance is missed by its process", metadata: ["instance": "\(record.id)"])
+            Thread.detachNewThread { [self] in try? adopt(record, keyKnown: true) }
+        }
         guard records.count > 1 else { return }
         let policy = FailoverPolicy(members: records.map(member), writer: writer)
         if let reason = policy.loss, let target = policy.candidate {
@@ -128,6 +134,23 @@ extension Supervisor {
         guard let (status, _) = heard(of: writer) else { return }
         if status.watch.lost != nil { try goOn(cluster, writer, records) }
         if let mark = status.watch.mark { tell(mark, to: cluster.id, records) }
+    }
+
+    /// Whether a process that speaks has not had its instance for a while: orders that wait in a frozen process overtake each
+    /// other when it wakes up.
+    private func isMissed(_ record: InstanceRecord) -> Bool {
+        guard case .gone(let milliseconds, _) = member(record).sight,
+            milliseconds > Int(Self.reminderInterval / .milliseconds(1)),
+            !faults.withLock({ $0.instancesDown.contains(record.id) }), (try? setup.mayRun(record)) == true
+        else { return false }
+        let role = process(of: record.id)
+        return memory.withLock { memory in
+            guard memory.heard[role] != nil,
+                memory.missed[record.id].map({ $0.duration(to: .now) >= Self.reminderInterval }) ?? true
+            else { return false }
+            memory.missed[record.id] = .now
+            return true
+        }
     }
 
     /// An order may have been lost with the process that was to take it.

@@ -11,12 +11,13 @@ import Testing
     /// As a process says it.
     private static func status(
         _ part: RoleConfiguration.Part, _ phase: InstanceStatus.Phase = .available, lost: String? = nil,
-        silent: Int? = 100, answering: Int? = nil, waits: Bool = false
+        silent: Int? = 100, answering: Int? = nil, waits: Bool = false, still: Int? = nil
     ) -> InstanceStatus {
         var watch: [String: Any] = ["commitsWait": waits]
         watch["lost"] = lost
         watch["silentMilliseconds"] = silent
         watch["answeringNodes"] = answering
+        watch["stillMilliseconds"] = still
         let object: [String: Any] = [
             "id": "i", "cluster": "c", "phase": phase.rawValue, "url": "", "restarts": 0, "created": true,
             "generation": 0, "endedByItself": false,
@@ -88,6 +89,21 @@ import Testing
         #expect(Self.loss(frozen) == "its process and its engine are silent")
         #expect(Self.loss(.seen(Self.status(.writer, silent: limit), agoMilliseconds: 100)) == nil)
         #expect(Self.loss(.seen(Self.status(.writer), agoMilliseconds: limit + 1)) != nil)
+    }
+
+    @Test func `a writer whose log goes on is neither frozen nor cut off`() {
+        func loss(silent: Int, still: Int, answering: Int = 6) -> String? {
+            Self.loss(
+                .seen(
+                    Self.status(.writer, silent: silent, answering: answering, still: still), agoMilliseconds: 100))
+        }
+        let limit = Policy.silenceLimitMilliseconds
+        #expect(loss(silent: limit + 1000, still: 400) == nil)
+        #expect(loss(silent: limit + 1000, still: limit - 100) == nil)
+        #expect(loss(silent: limit + 1000, still: 400, answering: 0) == nil)
+        #expect(loss(silent: limit + 1000, still: limit) != nil)
+        #expect(loss(silent: limit + 1000, still: limit, answering: 0) != nil)
+        #expect(loss(silent: Policy.busyLimitMilliseconds, still: 400) != nil)
     }
 
     @Test func `a writer that reaches fewer nodes than others is cut off`() {

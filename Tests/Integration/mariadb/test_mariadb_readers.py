@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Readers of a MariaDB cluster: mounted under load they follow row by row, and one of them becomes the writer."""
 
+import contextlib
 import json
 import urllib.parse
 
@@ -9,7 +10,7 @@ import pytest
 from harness.region import kill, until
 from maria_bank import Bank, create
 from maria_compare import compare
-from maria_wire import Connection, ServerError
+from maria_wire import Connection, Lost, ServerError
 
 
 class ClusterBank(Bank):
@@ -38,9 +39,15 @@ def available(region, readers):
 def agree(region, bank, readers=1):
     """With the clients at rest: the money is right, nothing acknowledged is lost, and every reader holds the same."""
     bank.pause()
-    cluster = available(region, readers)
+    available(region, readers)
     bank.check()
-    problems = [p for reader in cluster["readers"] for p in compare(cluster["writer"]["url"], reader["url"])]
+
+    def compared():
+        """None if a reader was mounted anew meanwhile: what it was sent did not fit its mount."""
+        cluster = available(region, readers)
+        with contextlib.suppress(Lost):
+            return cluster, [p for reader in cluster["readers"] for p in compare(cluster["writer"]["url"], reader["url"])]
+    cluster, problems = until("every reader is compared", compared, 60, context=region.describe)
     assert not problems, "\n".join(problems[:20]) + "\n" + region.describe()
     bank.resume()
     return cluster
