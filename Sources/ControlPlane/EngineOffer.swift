@@ -32,13 +32,19 @@ package struct EngineOffer: Sendable {
     /// Whether a client that asks for `wanted` gets this version.
     func satisfies(_ wanted: String) -> Bool { wanted == version || wanted == majorVersion }
 
-    /// Asks the engine's server program for its version. Blocks for as long as that runs.
-    package static func version(of kind: EngineKind, binaries: String) throws -> String {
+    /// The engine's server program.
+    static func server(of kind: EngineKind, binaries: String) throws -> String {
         let names = kind == .postgres ? ["postgres"] : ["mariadbd", "mysqld"]
         let candidates = [binaries, "/usr/sbin"].flatMap { directory in names.map { "\(directory)/\($0)" } }
         guard let program = candidates.first(where: { FileManager.default.isExecutableFile(atPath: $0) }) else {
             throw ControlError("there is no program \(binaries)/\(names[0])", remedy: "install \(kind.package)")
         }
+        return program
+    }
+
+    /// Asks the engine's server program for its version. Blocks for as long as that runs.
+    package static func version(of kind: EngineKind, binaries: String) throws -> String {
+        let program = try server(of: kind, binaries: binaries)
         let output = try ProgramRun(program, arguments: ["--version"]).text()
         // The program's own path, which MySQL's family prints first, may hold numbers, too.
         let said = output.range(of: " Ver ").map { output[$0.upperBound...] } ?? output[...]

@@ -103,78 +103,8 @@ struct EngineSession: Sendable {
 extension EngineSession {
     /// The engine's own list of what can be set.
     func parameterCatalog(of offer: EngineOffer) throws -> ParameterCatalogRecord {
-        let parameters =
-            switch kind {
-            case .postgres: try postgresParameters()
-            case .mariadb: try mariaParameters()
-            }
-        return ParameterCatalogRecord(id: offer.family, engineVersion: offer.version, parameters: parameters)
+        let question = CatalogQuestion(kind: kind)
+        return ParameterCatalogRecord(
+            id: offer.family, engineVersion: offer.version, parameters: question.parameters(try run(question.sql + ";")))
     }
-
-    private func postgresParameters() throws -> [ParameterCatalogRecord.Parameter] {
-        try run(
-            """
-            SELECT name, coalesce(boot_val, ''), vartype, coalesce(min_val, ''), coalesce(max_val, ''),
-                coalesce(array_to_string(enumvals, ','), ''), context
-            FROM pg_settings WHERE context <> 'internal' AND name NOT LIKE '%.%' ORDER BY name;
-            """
-        ).compactMap { row in
-            guard row.count == 7 else { return nil }
-            let types = [
-                "bool": "boolean", "integer": "integer", "real": "float", "string": "string", "enum": "string",
-            ]
-            let range = row[3].isEmpty ? nil : "\(row[3])-\(row[4])"
-            let values = row[5].isEmpty ? nil : row[5]
-            return parameter(
-                row[0], value: row[1], type: types[row[2]] ?? "string",
-                allowed: row[2] == "bool" ? "0,1" : range ?? values, isDynamic: row[6] != "postmaster")
-        }
-    }
-
-    /// What CONNECTION ADMIN may `SET GLOBAL`. Everything else takes SUPER, which nobody has, so it waits for a reboot.
-    private static let settableInMaria: Set<String> = [
-        "connect_timeout", "init_connect", "max_connect_errors", "max_connections", "max_password_errors",
-        "slow_launch_time",
-    ]
-
-    private func mariaParameters() throws -> [ParameterCatalogRecord.Parameter] {
-        try run(
-            """
-            SELECT LOWER(VARIABLE_NAME), COALESCE(DEFAULT_VALUE, ''), VARIABLE_TYPE, COALESCE(NUMERIC_MIN_VALUE, ''),
-                COALESCE(NUMERIC_MAX_VALUE, ''), COALESCE(ENUM_VALUE_LIST, ''), READ_ONLY
-            FROM information_schema.SYSTEM_VARIABLES
-            WHERE VARIABLE_SCOPE <> 'SESSION ONLY' AND COMMAND_LINE_ARGUMENT IS NOT NULL
-                AND COMMAND_LINE_ARGUMENT <> 'NULL' ORDER BY 1;
-            """
-        ).compactMap { row in
-            guard row.count == 7 else { return nil }
-            let type =
-                switch row[2] {
-                case "BOOLEAN": "boolean"
-                case "DOUBLE": "float"
-                case "SET", "FLAGSET": "list"
-                case "ENUM", "VARCHAR", "VARCHAR(0)": "string"
-                default: row[3].isEmpty ? "string" : "integer"
-                }
-            let range = row[3].isEmpty ? nil : "\(row[3])-\(row[4])"
-            let values = row[5].isEmpty ? nil : row[5]
-            return parameter(
-                row[0], value: row[1], type: type, allowed: type == "boolean" ? "0,1" : values ?? range,
-                isDynamic: row[6] == "NO" && Self.settableInMaria.contains(row[0]))
-        }
-    }
-
-    private func parameter(
-        _ name: String, value: String, type: String, allowed: String?, isDynamic: Bool
-    ) -> ParameterCatalogRecord.Parameter {
-        var value: String? = value.isEmpty ? nil : value
-        if type == "boolean", let word = value?.lowercased() { value = ["on", "1", "true"].contains(word) ? "1" : "0" }
-        // What durability rests on is refused by the engine's adapter, whatever the value.
-        let isModifiable = (try? kind.parseSetting("\(name)=\(Self.unlikely)")) != nil
-        return ParameterCatalogRecord.Parameter(
-            name: name, value: value, dataType: type, allowed: allowed, isDynamic: isDynamic,
-            isModifiable: isModifiable)
-    }
-
-    private static let unlikely = "borealis"
 }

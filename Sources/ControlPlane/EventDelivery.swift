@@ -17,6 +17,8 @@ actor EventDelivery {
     private static let pauseMin: Duration = .seconds(1)
     private static let pauseMax: Duration = .seconds(30)
     private static let interval: Duration = .milliseconds(100)
+    /// Without a subscription there is nothing to look for.
+    private static let idleInterval: Duration = .seconds(60)
     /// Deliveries under way at a time.
     private static let deliveriesMax = 20
 
@@ -43,11 +45,16 @@ actor EventDelivery {
     func run() async {
         await withDiscardingTaskGroup { group in
             while !Task.isCancelled {
+                let seen = keeper.version
                 for (subscription, topic, event) in due() {
                     busy.insert(subscription.id)
                     group.addTask { await self.deliver(event, of: subscription, to: topic) }
                 }
-                try? await Task.sleep(for: Self.interval)
+                if keeper.state.subscriptions.isEmpty {
+                    await keeper.awaitChange(since: seen, for: Self.idleInterval)
+                } else {
+                    try? await Task.sleep(for: Self.interval)
+                }
             }
         }
     }

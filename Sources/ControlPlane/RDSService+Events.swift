@@ -31,7 +31,7 @@ extension RDSService {
         let end = input.timestamp("EndTime") ?? now
         let start = input.timestamp("StartTime") ?? Timestamp(milliseconds: end.milliseconds - Int64(minutes) * 60_000)
         guard start <= end else { throw AWSError.invalidCombination("The start time is after the end time.") }
-        let categories = input.strings("EventCategories").map(Set.init)
+        let categories = input.strings("EventCategories").flatMap { $0.isEmpty ? nil : Set($0) }
         let source = input.string("SourceIdentifier")?.lowercased()
         let events = state.events.values.filter { event in
             event.date >= start && event.date <= end && (type == nil || event.sourceType == type)

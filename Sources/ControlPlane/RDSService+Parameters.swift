@@ -27,10 +27,10 @@ extension RDSService {
             handlers["Delete\(noun)"] = { try await $0.deleteGroup($1, api) }
             handlers["Describe\(noun)s"] = { try $0.describeGroups($1, api) }
             let parameters = api.level == .cluster ? "DescribeDBClusterParameters" : "DescribeDBParameters"
-            handlers[parameters] = { try $0.describeParameters($1, api) }
+            handlers[parameters] = { try await $0.describeParameters($1, api) }
             let defaults =
                 api.level == .cluster ? "DescribeEngineDefaultClusterParameters" : "DescribeEngineDefaultParameters"
-            handlers[defaults] = { try $0.describeDefaults($1) }
+            handlers[defaults] = { try await $0.describeDefaults($1) }
         }
         return handlers
     }()
@@ -165,7 +165,8 @@ extension RDSService {
         _ name: String, _ api: GroupAPI,
         _ body: @Sendable (inout ParameterGroupRecord, ParameterCatalogRecord, (EventKind) -> Void) throws -> Void
     ) async throws -> AWSValue {
-        try await withoutActuallyEscaping(body) { body in
+        await learnCatalog(try parameterGroup(api.level, name, in: state).family)
+        return try await withoutActuallyEscaping(body) { body in
             try await update { state in
                 var group = try parameterGroup(api.level, name, in: state)
                 guard !group.isDefault else {
@@ -252,20 +253,29 @@ extension RDSService {
         }
     }
 
-    /// What the engine of a family can be told. It says so itself, when the first one runs.
+    /// Has a family's engine say what it can be told, where none has run yet.
+    private func learnCatalog(_ family: String) async {
+        guard state.catalogs[family] == nil, let offer = offers.first(where: { $0.family == family }),
+            let catalog = try? await scratch.catalog(of: offer)
+        else { return }
+        try? await update { if $0.catalogs[family] == nil { $0.catalogs[family] = catalog } }
+    }
+
+    /// What the engine of a family can be told. It says so itself.
     private func catalog(_ family: String, _ state: DesiredState) throws -> ParameterCatalogRecord {
         guard let found = state.catalogs[family] else {
             throw fault(
                 "InvalidDBParameterGroupStateFault",
-                "The parameters of \(family) are not known before its first instance has run here: create one, or wait for it."
+                "The engine of \(family) does not tell its parameters: create an instance, or wait for it."
             )
         }
         return found
     }
 
-    private func describeParameters(_ input: Input, _ api: GroupAPI) throws -> AWSValue {
-        let state = state
+    private func describeParameters(_ input: Input, _ api: GroupAPI) async throws -> AWSValue {
         let group = try parameterGroup(api.level, input.required(api.nameKey), in: state)
+        await learnCatalog(group.family)
+        let state = state
         var parameters = try catalog(group.family, state).parameters
         switch input.string("Source") {
         case nil, "": break
@@ -280,12 +290,13 @@ extension RDSService {
         }
     }
 
-    private func describeDefaults(_ input: Input) throws -> AWSValue {
+    private func describeDefaults(_ input: Input) async throws -> AWSValue {
         let family = try input.required("DBParameterGroupFamily")
         guard offers.contains(where: { $0.family == family }) else {
             throw AWSError.invalidValue("ParameterGroupFamily \(family) is not a valid parameter group family.")
         }
         let filters = try Filters<ParameterCatalogRecord.Parameter>(input, ["parameter-name": { [$0.name] }])
+        await learnCatalog(family)
         let parameters = try catalog(family, state).parameters.filter(filters.admits)
         let page = try Page(input).answer(parameters, as: "Parameters", key: \.name) { describe($0, nil) }
         return [

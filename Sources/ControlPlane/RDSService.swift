@@ -23,6 +23,7 @@ package struct RDSService: AWSService {
     let logs: LogDirectory
     let authority: CertificateFacts
     let topics: TopicFile
+    let scratch = ScratchCatalogs()
 
     private static let handlers: [String: Handler] = [
         clusterHandlers, instanceHandlers, endpointHandlers, certificateHandlers,

@@ -55,10 +55,11 @@ package actor Reconciler {
             do { try await pass() } catch {
                 logger.warning("the region does not answer the control plane", metadata: ["error": "\(error)"])
             }
-            let end = ContinuousClock.now + Self.idleInterval
-            repeat {
+            if isBusy || keeper.version != seen {
                 try? await Task.sleep(for: Self.busyInterval)
-            } while !Task.isCancelled && !isBusy && keeper.version == seen && ContinuousClock.now < end
+            } else {
+                await keeper.awaitChange(since: seen, for: Self.idleInterval)
+            }
         }
     }
 

@@ -11,6 +11,9 @@ package actor StateKeeper {
     private let current: Mutex<(state: DesiredState, version: Int)>
     private var isWriting = false
     private var waiting: [CheckedContinuation<Void, Never>] = []
+    /// Those who wait for a change, each under a number of its own.
+    private var watchers: [Int: CheckedContinuation<Void, Never>] = [:]
+    private var lastWatcher = 0
 
     package init(store: any StateStore) async throws {
         self.store = store
@@ -35,8 +38,28 @@ package actor StateKeeper {
         guard !changes.isEmpty else { return result }
         try await store.commit(changes)
         current.withLock { $0 = (new, $0.version + 1) }
+        for number in watchers.keys { wake(number) }
         return result
     }
+
+    /// Returns when there is another version than `seen`, after `limit`, or when the task is cancelled.
+    package func awaitChange(since seen: Int, for limit: Duration) async {
+        guard version == seen else { return }
+        lastWatcher += 1
+        let number = lastWatcher
+        let timer = Task {
+            try? await Task.sleep(for: limit)
+            wake(number)
+        }
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { watchers[number] = $0 }
+        } onCancel: {
+            Task { await self.wake(number) }
+        }
+        timer.cancel()
+    }
+
+    private func wake(_ number: Int) { watchers.removeValue(forKey: number)?.resume() }
 
     private func enter() async {
         guard isWriting else {

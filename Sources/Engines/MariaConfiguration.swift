@@ -334,6 +334,9 @@ package struct MariaConfiguration: Sendable {
         return setting.value.isEmpty ? "--\(name)" : "--\(name)=\(setting.value)"
     }
 
+    /// Variables whose option has another name.
+    private static let optionNames = ["time_zone": "default_time_zone", "tx_isolation": "transaction_isolation"]
+
     /// The text of my.cnf.
     package func file(local: [(name: String, value: String)]) -> String {
         var lines = [
@@ -351,7 +354,7 @@ package struct MariaConfiguration: Sendable {
         lines += ["", "# Asked for with --set."]
         for (name, value) in overrides.sorted(by: { $0.key < $1.key })
         where name != "log_bin" && Self.harmless[name] == nil && !pinned.contains(name) {
-            lines.append("\(name) = \(value)")
+            lines.append("\(Self.optionNames[name] ?? name) = \(value)")
         }
         return lines.joined(separator: "\n") + "\n"
     }

@@ -130,13 +130,22 @@ def test_maria_parameters(api, maria):
     refused(
         rds.modify_db_parameter_group, "InvalidParameterCombination", DBParameterGroupName=group,
         Parameters=[{**change, "ApplyMethod": "immediate"}])
-    rds.modify_db_parameter_group(
-        DBParameterGroupName=group, Parameters=[{**change, "ApplyMethod": "pending-reboot"}])
+    refused(
+        rds.modify_db_parameter_group, "InvalidParameterValue", DBParameterGroupName=group,
+        Parameters=[{"ParameterName": "time_zone", "ParameterValue": "Nowhere/Land", "ApplyMethod": "pending-reboot"}])
+    rds.modify_db_parameter_group(DBParameterGroupName=group, Parameters=[
+        {**change, "ApplyMethod": "pending-reboot"},
+        # Those whose options have other names, or that the server's list tells no options for.
+        {"ParameterName": "time_zone", "ParameterValue": "+02:00", "ApplyMethod": "pending-reboot"},
+        {"ParameterName": "tx_isolation", "ParameterValue": "READ-COMMITTED", "ApplyMethod": "pending-reboot"},
+        {"ParameterName": "character_set_server", "ParameterValue": "latin1", "ApplyMethod": "pending-reboot"}])
     state = lambda: api.instance(f"{maria}-1")["DBParameterGroups"][0]["ParameterApplyStatus"]
     assert state() == "pending-reboot"
     rds.reboot_db_instance(DBInstanceIdentifier=f"{maria}-1")
     api.wait("db_instance_available", DBInstanceIdentifier=f"{maria}-1")
     assert ask(api, maria, "SELECT @@GLOBAL.long_query_time") == 3.5 and state() == "in-sync"
+    assert ask(api, maria, "SELECT CONCAT_WS(' ', @@GLOBAL.time_zone, @@GLOBAL.tx_isolation, @@GLOBAL.character_set_server)") == (
+        "+02:00 READ-COMMITTED latin1")
 
 
 def test_master_password(api, postgres, maria):

@@ -15,13 +15,14 @@ struct ServiceFixture {
     let keeper: StateKeeper
     let service: RDSService
 
-    init() async throws {
+    /// - Parameter binaries: the directory of an engine's programs
+    init(binaries: (EngineKind) throws -> String = { _ in "/none" }) async throws {
         keeper = try await StateKeeper(store: MemoryStore())
         service = RDSService(
             keeper: keeper,
             offers: [
-                EngineOffer(kind: .postgres, version: "15.14", binaries: "/none"),
-                EngineOffer(kind: .mariadb, version: "10.11.11", binaries: "/none"),
+                EngineOffer(kind: .postgres, version: "15.14", binaries: try binaries(.postgres)),
+                EngineOffer(kind: .mariadb, version: "10.11.11", binaries: try binaries(.mariadb)),
             ], account: Account(), secrets: SecretBox(key: Data(repeating: 7, count: 32)),
             logs: LogDirectory(instances: "/none"),
             authority: CertificateFacts(thumbprint: "", validFrom: 0, validTill: 0), topics: try TopicFile(path: nil))

@@ -48,6 +48,21 @@ import Testing
         #expect(mode == 0o600)
     }
 
+    @Test(.timeLimit(.minutes(1))) func `who waits for a change is woken by it, by the end of patience and by a cancellation`()
+        async throws
+    {
+        let keeper = try await StateKeeper(store: FragileStore())
+        let seen = keeper.version
+        await keeper.awaitChange(since: seen, for: .milliseconds(1))
+        let waiter = Task { await keeper.awaitChange(since: seen, for: .seconds(3600)) }
+        try await keeper.update { $0.subnetGroups["a"] = Self.group("a") }
+        await waiter.value
+        await keeper.awaitChange(since: seen, for: .seconds(3600))
+        let idle = Task { await keeper.awaitChange(since: keeper.version, for: .seconds(3600)) }
+        idle.cancel()
+        await idle.value
+    }
+
     @Test func `a change that fails is not seen`() async throws {
         let store = FragileStore()
         let keeper = try await StateKeeper(store: store)
