@@ -9,10 +9,11 @@ extension ByteBuffer {
     /// The header at `index`, or nil when fewer than five bytes are there.
     @inline(__always)
     package func postgresHeader(at index: Int) throws(PostgresWireError) -> MessageHeader? {
-        guard writerIndex - index >= 5,
-            let kind = getInteger(at: index, as: UInt8.self),
-            let length = getInteger(at: index + 1, as: UInt32.self)
-        else { return nil }
+        guard index >= readerIndex, writerIndex - index >= 5 else { return nil }
+        let offset = index - readerIndex
+        let (kind, length) = withUnsafeReadableBytes {
+            ($0[offset], UInt32(bigEndian: $0.loadUnaligned(fromByteOffset: offset + 1, as: UInt32.self)))
+        }
         guard length >= 4, length <= UInt32(MessageHeader.largest) else {
             throw .badLength(kind: kind, length: Int(length))
         }

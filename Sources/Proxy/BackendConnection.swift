@@ -31,10 +31,7 @@ final class BackendConnection: ServerConnection, PooledBackend {
         super.init(id: id, target: target, group: group)
     }
 
-    override func channelActive(context: ChannelHandlerContext) {
-        send(login.start())
-        context.fireChannelActive()
-    }
+    override func channelActive(context: ChannelHandlerContext) { send(login.start()) }
 
     override func received(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) throws {
         if let session {

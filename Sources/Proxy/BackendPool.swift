@@ -130,10 +130,9 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
 
     /// Lends a connection now, or later by `client.borrowed`, or fails by `client.borrowFailed`.
     /// `last`, if it is idle, is the connection the client gets.
-    func request(_ client: Backend.Client, settings: Backend.Settings, last: Int? = nil) {
-        let now = Clock.now()
+    func request(_ client: Backend.Client, settings: Backend.Settings, last: Int? = nil, now: Int64 = Clock.now()) {
         group.loop.metrics.databaseConnectionRequests += 1
-        if group.configuration.targetTLS != .disable { group.loop.metrics.databaseConnectionRequestsWithTLS += 1 }
+        if group.shared.targetTLS != nil { group.loop.metrics.databaseConnectionRequestsWithTLS += 1 }
         if key.role == .readOnly, group.topology.known == 1, group.topology.writer != nil {
             return client.borrowFailed(.noReader)
         }
@@ -179,7 +178,7 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
     }
 
     /// The connection is idle and unlinked from any client.
-    func release(_ connection: Backend) {
+    func release(_ connection: Backend, now: Int64 = Clock.now()) {
         connection.client = nil
         if connection.cancelsUnderWay > 0 {
             connection.releaseDeferred = true
@@ -191,7 +190,7 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
             remove(connection)
             return
         }
-        perform(machine.release(connection.id, openedAt: connection.openedAt, now: Clock.now()), connection)
+        perform(machine.release(connection.id, openedAt: connection.openedAt, now: now), connection)
     }
 
     private func perform(_ release: PoolMachine.Release, _ connection: Backend) {
@@ -262,9 +261,10 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
     // MARK: Opening
 
     private func isWanted(_ target: ProxyConfiguration.Address) -> Bool {
+        if group.topology.silent.contains(target) { return false }
         switch key.role {
-        case .readWrite: group.topology.writer == nil || group.topology.writer == target
-        case .readOnly: group.topology.members.isEmpty || group.readers.contains(target)
+        case .readWrite: return group.topology.writer == nil || group.topology.writer == target
+        case .readOnly: return group.topology.members.isEmpty || group.readers.contains(target)
         }
     }
 

@@ -102,11 +102,6 @@ class ClientConnection: RelayEnd, ProxyClient {
     }
 
     override final func channelInactive(context: ChannelHandlerContext) {
-        finish()
-        context.fireChannelInactive()
-    }
-
-    private func finish() {
         if case .closed = stage { return }
         stage = .closed
         endpoint.metrics.clientConnectionsClosed += 1
@@ -147,7 +142,6 @@ class ClientConnection: RelayEnd, ProxyClient {
                 if finished { self.close() }
             }
         }
-        context.fireChannelReadComplete()
     }
 
     /// The session is open: what came early is its first input.
@@ -164,7 +158,7 @@ class ClientConnection: RelayEnd, ProxyClient {
     final func startTLS() {
         guard let context, let tls = listener.tls else { return close() }
         do {
-            try context.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls), position: .first)
+            try addTLS(NIOSSLServerHandler(context: tls))
         } catch {
             return close()
         }
@@ -202,21 +196,22 @@ class ClientConnection: RelayEnd, ProxyClient {
         if usesTLS { endpoint.metrics.queryRequestsTLS += 1 } else { endpoint.metrics.queryRequestsNoTLS += 1 }
     }
 
-    /// A backend is asked for.
+    /// A backend is asked for, now.
     @inline(__always)
-    final func noteAsked() {
+    final func noteAsked() -> Int64 {
         lastActive = Int64.max
         askedAt = Clock.now()
         lentAt = askedAt
         isWaiting = true
+        return askedAt
     }
 
     /// After `noteAsked`, of a client that had to wait.
     final func noteLent(_ now: Int64) { lentAt = now }
 
-    /// What was asked for is answered.
-    @inline(__always)
-    final func noteAnswered() {
+    /// What was asked for is answered, now.
+    @inline(__always) @discardableResult
+    final func noteAnswered() -> Int64 {
         let now = Clock.now()
         if askedAt > 0 {
             endpoint.metrics.queryResponseNanoseconds += Int(now - askedAt)
@@ -225,6 +220,7 @@ class ClientConnection: RelayEnd, ProxyClient {
             askedAt = 0
         }
         lastActive = now
+        return now
     }
 
     // MARK: Time

@@ -43,10 +43,7 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
         if context.channel.isActive { begin() }
     }
 
-    override func channelActive(context: ChannelHandlerContext) {
-        begin()
-        context.fireChannelActive()
-    }
+    override func channelActive(context: ChannelHandlerContext) { begin() }
 
     private func begin() {
         guard number == 0 else { return }
@@ -213,10 +210,11 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
     }
 
     private func borrow(
-        from pool: BackendPool<MySQLBackendConnection>?, settings: MySQLSettings, last: Int? = nil
+        from pool: BackendPool<MySQLBackendConnection>?, settings: MySQLSettings, last: Int? = nil,
+        now: Int64 = Clock.now()
     ) {
         lender = pool
-        pool?.request(self, settings: settings, last: last)
+        pool?.request(self, settings: settings, last: last, now: now)
     }
 
     private func sendWelcome() {
@@ -292,9 +290,8 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
                 return
             case .backend(let last): return demand(session, last: last)
             case .reader:
-                noteAsked()
                 endpoint.metrics.readsSplit += 1
-                return borrow(from: pool?.readers, settings: session.settings)
+                return borrow(from: pool?.readers, settings: session.settings, now: noteAsked())
             case .termination: return close()
             case .kill(let queryOnly, let id): return kill(queryOnly: queryOnly, id: id)
             case .changeUser(let payload): return changeUser(payload)
@@ -304,8 +301,7 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
     }
 
     private func demand(_ session: MySQLClientSession, last: Bool) {
-        noteAsked()
-        borrow(from: pool, settings: session.settings, last: last ? lastBackend : nil)
+        borrow(from: pool, settings: session.settings, last: last ? lastBackend : nil, now: noteAsked())
     }
 
     /// The backend has state nobody wants.
@@ -370,15 +366,16 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
     func deliver(_ out: inout RelayOutput, _ outcome: MySQLBackendSession.Outcome) {
         guard let session else { return }
         if session.isOnDetour { session.withhold(&out, outcome) }
-        if outcome == .moved {
+        switch outcome {
+        case .moved:
             if let bytes = out.take() { write(bytes, flush: false) }
             if !isWritable { backend?.pauseReads() }
             return
-        }
-        if outcome == .ready {
+        case .ready:
             countRequest()
             // The server says it is read-only: it was the writer a moment ago.
             if let code = backend?.session?.report.error?.code, code == 1290 || code == 1836 { group.alarm() }
+        case .internalDone: break
         }
         let step = session.advance(outcome, toClient: &out)
         if let bytes = out.take() { write(bytes, flush: true) }

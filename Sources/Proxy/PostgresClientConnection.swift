@@ -292,21 +292,21 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
             case .bytes: break
             case .termination: close()
             case .backend:
-                noteAsked()
-                borrow(from: pool, settings: session.settings)
+                borrow(from: pool, settings: session.settings, now: noteAsked())
             case .reader:
-                noteAsked()
                 endpoint.metrics.readsSplit += 1
-                borrow(from: pool?.readers, settings: session.settings)
+                borrow(from: pool?.readers, settings: session.settings, now: noteAsked())
             }
         } catch {
             protocolViolation(error)
         }
     }
 
-    private func borrow(from pool: BackendPool<BackendConnection>?, settings: SessionSettings) {
+    private func borrow(
+        from pool: BackendPool<BackendConnection>?, settings: SessionSettings, now: Int64 = Clock.now()
+    ) {
         lender = pool
-        pool?.request(self, settings: settings)
+        pool?.request(self, settings: settings, now: now)
     }
 
     private func pumpRequests(_ session: ClientSession) {
@@ -372,12 +372,14 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
     func deliver(_ out: inout RelayOutput, _ outcome: BackendSession.Outcome) {
         guard let session else { return }
         if session.isOnDetour { session.withhold(&out, outcome) }
-        if outcome == .moved {
+        switch outcome {
+        case .moved:
             if let bytes = out.take() { write(bytes, flush: false) }
             if !isWritable { backend?.pauseReads() }
             return
+        case .ready: countRequest()
+        case .internalDone: break
         }
-        if outcome == .ready { countRequest() }
         let step = session.advance(outcome, toClient: &out)
         if let bytes = out.take() { write(bytes, flush: true) }
         perform(step, &out)
@@ -391,11 +393,11 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
             if session?.terminated == true { close() }
         case .sendInternal(let bytes): backend?.send(bytes)
         case .release:
-            noteAnswered()
+            let now = noteAnswered()
             if let connection = backend {
                 backend = nil
                 connection.resumeReads()
-                lender?.release(connection)
+                lender?.release(connection, now: now)
             }
             if isWelcoming { finishWelcome() }
             resumeReads()

@@ -5,16 +5,18 @@ import NIOCore
 /// One of the two connections that a relay joins: how it writes, and when it reads.
 ///
 /// An end that cannot take more stops the reads of the other one (`peer`), which go on when it can again; so no more than
-/// a channel's high-water mark is ever kept for either. Belongs to one event loop.
-class RelayEnd: ChannelDuplexHandler {
+/// a channel's high-water mark is ever kept for either. Belongs to one event loop, and is the last handler of its channel.
+class RelayEnd: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
-    typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     final private(set) var context: ChannelHandlerContext?
+    /// Where bytes go while the channel has none of its own to write; nil once there is TLS.
+    final private var socket: DirectSocket?
+    /// The channel may have bytes in its queue that later ones must not overtake.
+    final private var isQueued = false
     final private var needsFlush = false
     final private(set) var readsPaused = false
-    final private var readWithheld = false
 
     /// The connection at the relay's other end, while there is one.
     var peer: RelayEnd? { nil }
@@ -24,45 +26,68 @@ class RelayEnd: ChannelDuplexHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        socket = DirectSocket(context.channel)
         isWritable = context.channel.isWritable
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
+        socket = nil
         isWritable = false
     }
 
     // Named here, because a conformance takes only methods of the class that declares it: what a subclass adds under the
     // name of a method with a default would never be called.
 
-    func channelActive(context: ChannelHandlerContext) { context.fireChannelActive() }
+    func channelActive(context: ChannelHandlerContext) {}
 
-    func channelInactive(context: ChannelHandlerContext) { context.fireChannelInactive() }
+    func channelInactive(context: ChannelHandlerContext) {}
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {}
 
-    func channelReadComplete(context: ChannelHandlerContext) { context.fireChannelReadComplete() }
+    func channelReadComplete(context: ChannelHandlerContext) {}
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+
+    /// Puts TLS under the connection: what is written from now on goes through it.
+    final func addTLS(_ handler: some ChannelHandler) throws {
+        guard let context else { throw ChannelError.ioOnClosedChannel }
+        try context.pipeline.syncOperations.addHandler(handler, position: .first)
+        socket = nil
+    }
 
     // MARK: Writing
 
     /// Without `flush` the bytes go out with the next ones, or when `flush()` is called at the end of a read.
     @inline(__always)
     final func write(_ bytes: ByteBuffer, flush: Bool) {
-        guard let context else { return }
-        needsFlush = !flush
-        if flush {
-            context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
-        } else {
-            context.write(wrapOutboundOut(bytes), promise: nil)
+        var rest = bytes
+        if flush, !isQueued, let socket {
+            rest.moveReaderIndex(forwardBy: socket.send(bytes))
+            if rest.readableBytes == 0 { return }
         }
+        enqueue(rest, flush: flush)
     }
 
-    final func flush() {
+    private func enqueue(_ bytes: ByteBuffer, flush: Bool) {
+        guard let context else { return }
+        isQueued = true
+        needsFlush = true
+        context.write(wrapOutboundOut(bytes), promise: nil)
+        if flush { flushQueue() }
+    }
+
+    private func flushQueue() {
         guard needsFlush, let context else { return }
         needsFlush = false
         context.flush()
+        let left = try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)
+        isQueued = left != 0
+    }
+
+    final func flush() {
+        guard needsFlush else { return }
+        flushQueue()
         if !isWritable { peer?.pauseReads() }
     }
 
@@ -78,22 +103,18 @@ class RelayEnd: ChannelDuplexHandler {
     final func channelWritabilityChanged(context: ChannelHandlerContext) {
         isWritable = context.channel.isWritable
         if isWritable { peer?.resumeReads() } else { peer?.pauseReads() }
-        context.fireChannelWritabilityChanged()
     }
 
-    final func read(context: ChannelHandlerContext) {
-        if readsPaused { readWithheld = true } else { context.read() }
+    final func pauseReads() {
+        guard !readsPaused else { return }
+        readsPaused = true
+        try? context?.channel.syncOptions?.setOption(.autoRead, value: false)
     }
-
-    final func pauseReads() { readsPaused = true }
 
     final func resumeReads() {
         guard readsPaused else { return }
         readsPaused = false
-        if readWithheld {
-            readWithheld = false
-            context?.read()
-        }
+        try? context?.channel.syncOptions?.setOption(.autoRead, value: true)
         readsResumed()
     }
 

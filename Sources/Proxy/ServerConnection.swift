@@ -65,8 +65,7 @@ class ServerConnection: RelayEnd {
     /// Puts TLS under the connection. The server's certificate is not checked against a name that is an address.
     final func startTLS(_ tls: NIOSSLContext, _ context: ChannelHandlerContext) throws {
         let hostname = target.host.first.map { $0.isNumber } ?? true ? nil : target.host
-        let handler = try NIOSSLClientHandler(context: tls, serverHostname: hostname)
-        try context.pipeline.syncOperations.addHandler(handler, position: .first)
+        try addTLS(NIOSSLClientHandler(context: tls, serverHostname: hostname))
         usesTLS = true
     }
 
@@ -83,10 +82,7 @@ class ServerConnection: RelayEnd {
         }
     }
 
-    override final func channelReadComplete(context: ChannelHandlerContext) {
-        peer?.flush()
-        context.fireChannelReadComplete()
-    }
+    override final func channelReadComplete(context: ChannelHandlerContext) { peer?.flush() }
 
     override final func errorCaught(context: ChannelHandlerContext, error: any Error) {
         failed("connection to \(target.host):\(target.port) failed: \(error)")
@@ -101,7 +97,6 @@ class ServerConnection: RelayEnd {
             lost()
         case .closed: break
         }
-        context.fireChannelInactive()
     }
 
     // MARK: To be overridden

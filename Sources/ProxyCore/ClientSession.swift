@@ -36,7 +36,7 @@ package final class ClientSession {
         /// As `release`, and what the reader was asked has to be asked of the writer: it is pending again.
         case reroute
         /// The backend cannot be brought into the client's state.
-        case fail(ServerError)
+        indirect case fail(ServerError)
     }
 
     enum Phase {
@@ -252,8 +252,8 @@ package final class ClientSession {
             if detour != nil { return readEnded(&out) }
             let held = holdsBehindForget
             holdsBehindForget = false
-            if backend.status != .idle { return held ? .pump : .none }
-            return transactionEnded(backend, &out)
+            if case .idle = backend.status { return transactionEnded(backend, &out) }
+            return held ? .pump : .none
         case (.active, .moved), (.unlinked, _), (.active, .internalDone): return .none
         case (.synchronising, .internalDone):
             if let error = backend.internalError {

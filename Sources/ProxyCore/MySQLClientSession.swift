@@ -43,7 +43,7 @@ package final class MySQLClientSession {
         /// Keep the backend for a moment: the next command may ask what this one left.
         case linger
         /// The backend cannot be brought into the client's state.
-        case discard(MySQLServerError)
+        indirect case discard(MySQLServerError)
     }
 
     enum Phase {

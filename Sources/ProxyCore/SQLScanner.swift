@@ -68,8 +68,9 @@ package struct SQLScanner: ScannedText {
             default: break
             }
         }
-        index += 1
-        while index < text.count, SQLScanner.continuesWord(text[index]) { index += 1 }
+        var end = index + 1
+        while end < text.count, SQLScanner.continuesWord(text[end]) { end += 1 }
+        index = end
         return .word
     }
 
@@ -129,7 +130,13 @@ package struct SQLScanner: ScannedText {
     static func startsWord(_ byte: UInt8) -> Bool { isLetter(byte) }
 
     @inline(__always)
-    static func continuesWord(_ byte: UInt8) -> Bool { isLetter(byte) || isDigit(byte) || byte == UInt8(ascii: "$") }
+    static func continuesWord(_ byte: UInt8) -> Bool {
+        byte >= 0x80 || (byte < 64 ? dollarAndDigits : letters) &>> UInt64(byte & 63) & 1 == 1
+    }
+
+    /// Of ASCII's halves, a bit for each byte that may continue a word: `$` and digits; letters and `_`.
+    private static let dollarAndDigits: UInt64 = 0x03ff_0010_0000_0000
+    private static let letters: UInt64 = 0x07ff_fffe_87ff_fffe
 
     @inline(__always)
     package func begins(_ range: Range<Int>, _ prefix: StaticString) -> Bool {

@@ -17,7 +17,9 @@ struct ProxyRole: ParsableCommand {
             describes the file. The region runs a proxy for each that CreateDBProxy made; `borealis proxy pins` and the other \
             questions are put to all of those, or to the one whose file is given.
             """,
-        subcommands: [Run.self, Pins.self, Clients.self, Pools.self, Targets.self, Stats.self],
+        subcommands: [
+            Run.self, Ask<Pins>.self, Ask<Clients>.self, Ask<Pools>.self, Ask<Targets>.self, Ask<Stats>.self,
+        ],
         defaultSubcommand: Run.self)
 
     private static func load(_ path: String) throws -> ProxyConfiguration {
@@ -87,21 +89,50 @@ struct ProxyRole: ParsableCommand {
 
     // MARK: - Questions
 
-    /// Which proxies are asked, and how the answer is printed.
-    struct Question: ParsableArguments {
+    enum Pins: ProxyQuestion {
+        static let subject = "pins"
+        static let meaning = "Clients that keep a connection to themselves: why, and since which statement."
+    }
+
+    enum Clients: ProxyQuestion {
+        static let subject = "clients"
+        static let meaning = "Connected clients."
+    }
+
+    enum Pools: ProxyQuestion {
+        static let subject = "pools"
+        static let meaning = "Pools of connections to servers."
+    }
+
+    enum Targets: ProxyQuestion {
+        static let subject = "targets"
+        static let meaning = "Servers, and which of them is the writer."
+    }
+
+    enum Stats: ProxyQuestion {
+        static let subject = "stats"
+        static let meaning = "Counters and gauges."
+    }
+
+    /// The command that puts a question to proxies that run and prints their answers as one table.
+    struct Ask<Question: ProxyQuestion>: ParsableCommand {
+        static var configuration: CommandConfiguration {
+            CommandConfiguration(commandName: Question.subject, abstract: Question.meaning)
+        }
+
         @OptionGroup var region: RegionOptions
         @Option(help: ArgumentHelp("A proxy's configuration, instead of the region's proxies.", valueName: "file"))
         var config: String?
         @Flag(help: "Print JSON.") var json = false
 
-        func ask(_ subject: String) throws {
+        func run() throws {
             var columns: [String] = []
             var rows: [[String?]] = []
             for configuration in try configurations() {
                 guard let address = configuration.metrics else {
                     throw ValidationError("the proxy \(configuration.name) has no `metrics` address to be asked at")
                 }
-                let table = try ProxyTable.ask(subject, at: address)
+                let table = try ProxyTable.ask(Question.subject, at: address)
                 columns = ["proxy"] + table.columns
                 rows += table.rows.map { [configuration.name] + $0 }
             }
@@ -126,35 +157,11 @@ struct ProxyRole: ParsableCommand {
             return try found.sorted().map { try ProxyRole.load("\(directory)/\($0)") }
         }
     }
+}
 
-    struct Pins: ParsableCommand {
-        static let configuration = CommandConfiguration(
-            abstract: "Clients that keep a connection to themselves: why, and since which statement.")
-        @OptionGroup var question: Question
-        func run() throws { try question.ask("pins") }
-    }
-
-    struct Clients: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Connected clients.")
-        @OptionGroup var question: Question
-        func run() throws { try question.ask("clients") }
-    }
-
-    struct Pools: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Pools of connections to servers.")
-        @OptionGroup var question: Question
-        func run() throws { try question.ask("pools") }
-    }
-
-    struct Targets: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Servers, and which of them is the writer.")
-        @OptionGroup var question: Question
-        func run() throws { try question.ask("targets") }
-    }
-
-    struct Stats: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Counters and gauges.")
-        @OptionGroup var question: Question
-        func run() throws { try question.ask("stats") }
-    }
+/// What a running proxy can be asked, named as the path at which its metrics address answers.
+protocol ProxyQuestion {
+    static var subject: String { get }
+    /// For `--help`.
+    static var meaning: String { get }
 }

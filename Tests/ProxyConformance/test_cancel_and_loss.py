@@ -117,17 +117,26 @@ def test_a_frozen_server_keeps_nobody_waiting(failover_cluster):
         c.execute("CREATE TABLE f (x int)")
     reader = cluster.connect(port=cluster.reader_port)
     assert until(lambda: reader.execute("SELECT to_regclass('f')").fetchone()[0], 10)
-    reading = sleeping(reader, cluster.standby)
-    cluster.standby.freeze()
-    try:
-        assert reading() == ["08006"]
-    finally:
-        cluster.standby.freeze(signal.SIGCONT)
-    assert reader.execute("SELECT pg_is_in_recovery()").fetchone()[0] is True
-
     idle, busy = [cluster.connect() for _ in range(3)], cluster.connect()
     for c in idle:
         c.execute("SET work_mem = '7MB'")
+
+    reading = sleeping(reader, cluster.standby)
+    late = threading.Thread(target=lambda: idle[0].execute("INSERT INTO f VALUES (0)"))
+    for server in cluster.servers:
+        server.freeze()
+    try:
+        assert reading() == ["08006"]
+        late.start()
+        # It is not sent to a writer that does not answer.
+        assert until(lambda: [c for c in cluster.show("clients") if c["state"] == "waiting"], 5)
+    finally:
+        for server in cluster.servers:
+            server.freeze(signal.SIGCONT)
+    late.join(15)
+    assert reader.execute("SELECT pg_is_in_recovery()").fetchone()[0] is True
+    assert idle[1].execute("SELECT count(*) FROM f").fetchone()[0] == 1
+
     writing = sleeping(busy, cluster.primary)
     cluster.primary.freeze()
     try:
@@ -136,7 +145,7 @@ def test_a_frozen_server_keeps_nobody_waiting(failover_cluster):
             c.execute("INSERT INTO f VALUES (1)")
             assert c.execute("SHOW work_mem").fetchone()[0] == "7MB"
         assert writing() == ["08006"]
-        assert busy.execute("SELECT count(*) FROM f").fetchone()[0] == 3
+        assert busy.execute("SELECT count(*) FROM f").fetchone()[0] == 4
     finally:
         cluster.primary.freeze(signal.SIGCONT)
 

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from habits import habits_of_django, habits_of_jdbc
+from proxied import until
 
 
 def test_psycopg_default(cluster):
@@ -86,6 +87,30 @@ def test_large_values_are_streamed(cluster):
         assert c.execute(f"SELECT length('{'q' * 2000000}')", prepare=False).fetchone()[0] == 2000000
     rss = int(next(l for l in open(f"/proc/{cluster.proxy.pid}/status") if l.startswith("VmRSS")).split()[1])
     assert rss < 300_000, f"the proxy holds {rss} kB"
+
+
+def test_answers_keep_their_order_for_a_client_that_does_not_read(cluster):
+    """Until nothing moves any more: then the proxy has kept what the client's socket did not take, and goes on behind that."""
+    sizes = [10, 300_000, 5, 1000, 100_000, 70_000]
+    with cluster.connect() as c, cluster.primary.connect() as direct:
+        pg = c.pgconn
+        pg.enter_pipeline_mode()
+        for n in range(300):
+            pg.send_query_params(b"SELECT %d, repeat('%d', %d)" % (n, n % 10, sizes[n % 6]), None)
+            if n % 50 == 49:
+                pg.pipeline_sync()
+        pg.flush()
+        stuck = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'ClientWrite'"
+        assert until(lambda: direct.execute(stuck).fetchone()[0], 10)
+        for n in range(300):
+            result = pg.get_result()
+            assert result.get_value(0, 0) == b"%d" % n
+            assert result.get_value(0, 1) == b"%d" % (n % 10) * sizes[n % 6]
+            assert pg.get_result() is None
+            if n % 50 == 49:
+                assert pg.get_result().status == psycopg.pq.ExecStatus.PIPELINE_SYNC
+        pg.exit_pipeline_mode()
+        assert c.execute("SELECT 1").fetchone()[0] == 1
 
 
 def test_errors_pass_unchanged(cluster):
