@@ -35,7 +35,7 @@ package final class LayerStore: Sendable {
         var nextNumber: UInt32
         var numbersBelow: UInt32
         /// A manifest was renamed into place and then the directory could not be synced: nobody knows which one a crash
-        /// would leave, so nothing is changed or removed until the store is opened again.
+        /// would leave, so nothing is changed or removed until the store is opened again. Or it was closed.
         var failure: LayerStoreError?
     }
     private let state: Mutex<State>
@@ -102,6 +102,12 @@ package final class LayerStore: Sendable {
     package var layers: [LayerDescriptor] { current.all.map(\.layer) }
 
     // MARK: - Changing the set
+
+    /// Ends all change, so that the directory can be opened again: two stores would give the same layer numbers, and so the
+    /// same nonces. A change under way is waited for, later ones throw `closed`. Reads go on with what was there.
+    package func close() {
+        manifestLock.withLock { _ in state.withLock { $0.failure = .closed } }
+    }
 
     /// Changes the set of layers, durably; what the change took out is unlinked.
     /// - Throws: the manifest could not be written; the set is as it was (a crash may leave the new one, which is as good).

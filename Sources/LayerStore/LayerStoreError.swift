@@ -21,6 +21,8 @@ package enum LayerStoreError: Error, Hashable, Sendable, CustomStringConvertible
     case badImport(String)
     /// Layer numbers are used up: import the segment into a new directory.
     case numbersExhausted
+    /// The store was closed: its directory may be another store's now.
+    case closed
 
     package var description: String {
         switch self {
@@ -33,6 +35,7 @@ package enum LayerStoreError: Error, Hashable, Sendable, CustomStringConvertible
         case .system(let call, let path, let errno): "\(call) \(path): errno \(errno)"
         case .badImport(let what): "import layer: \(what)"
         case .numbersExhausted: "layer numbers are used up"
+        case .closed: "the layers were closed"
         }
     }
 }

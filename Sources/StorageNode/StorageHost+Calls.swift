@@ -86,7 +86,7 @@ extension StorageHost {
             return try layers.blocks(
                 file: file, range: first..<(first + UInt64(count)), at: at, tail: tail)
         } catch let error as LayerStoreError {
-            noteTrouble(id, error)
+            noteTrouble(id, layers, error)
             throw error
         }
     }

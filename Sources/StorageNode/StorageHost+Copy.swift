@@ -20,14 +20,15 @@ extension StorageHost {
 
     /// Copies on a thread of its own. `isCopying` is set; it is cleared at the end, whatever the end is.
     func startCopy(_ id: SegmentID, from node: NodeID) {
+        guard let segment = state.withLock({ $0.segments[id] }) else { return }
         let thread = Thread { [self] in
             do {
-                try copySegment(id, from: node)
+                try copySegment(id, segment, from: node)
                 logger.notice("segment copied", metadata: ["segment": "\(id)", "from": "\(node)"])
             } catch {
                 logger.error("copy segment", metadata: ["segment": "\(id)", "from": "\(node)", "error": "\(error)"])
-                state.withLock { $0.segments[id]?.isCopying = false }
-                noteTrouble(id, error)
+                state.withLock { _ in segment.isCopying = false }
+                noteTrouble(id, segment.layers, error)
             }
         }
         thread.name = "copy"
@@ -39,9 +40,8 @@ extension StorageHost {
         return try links.call(call, node: node)
     }
 
-    private func copySegment(_ id: SegmentID, from node: NodeID) throws {
-        guard let (segment, own) = state.withLock({ state in state.segments[id].map { ($0, $0.machine.floor.lsn) } })
-        else { return }
+    private func copySegment(_ id: SegmentID, _ segment: HostedSegment, from node: NodeID) throws {
+        let own = state.withLock { _ in segment.machine.floor.lsn }
         var answer = try ask(
             .layers(volume: id.volume, group: id.group, node: node, atLeast: own), of: node)
         guard let copy: UInt64 = answer.readLittle(), let floor = Floor(readingFrom: &answer) else {
@@ -57,7 +57,9 @@ extension StorageHost {
         }
         try importer.finish()
         state.withLock { state in
-            state.segments[id]?.isCopying = false
+            segment.isCopying = false
+            // A node that has been restarted meanwhile has seen the layers that were exchanged.
+            guard state.segments[id] === segment else { return }
             state.repaired[id.node, default: 0] += 1
             withMachine(id, in: &state) { machine, actions in
                 if floor.lsn > machine.complete {

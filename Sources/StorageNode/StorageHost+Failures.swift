@@ -39,9 +39,10 @@ extension StorageHost {
     }
 
     /// Draws the consequences of an error of a segment's layers: damage is repaired, a failing disk takes its node out.
-    func noteTrouble(_ id: SegmentID, _ error: any Error) {
-        // Whoever was at work on a volume that has been removed meanwhile finds its files gone.
-        guard !isRemoved(id.volume) else { return }
+    func noteTrouble(_ id: SegmentID, _ layers: LayerStore, _ error: any Error) {
+        // Whoever was at work for a node that has been restarted meanwhile, or on a volume that has been removed, finds its
+        // files gone.
+        guard state.withLock({ $0.segments[id]?.layers === layers }), !isRemoved(id.volume) else { return }
         guard let failure = StorageFailure(error) else {
             if let error = error as? LayerStoreError { noteDamage(id, error) }
             return

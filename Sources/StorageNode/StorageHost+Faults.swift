@@ -46,6 +46,7 @@ extension StorageHost {
             return true
         }
         guard wasOut else { return }
+        closeLayers(of: node)
         sweep([node])
         defer {
             state.withLock { state in

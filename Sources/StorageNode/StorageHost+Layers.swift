@@ -65,9 +65,10 @@ extension StorageHost {
         var draft: LayerDraft?
         for node in nodes {
             let id = SegmentID(volume: key.volume, group: key.group, node: node)
-            do { if try cutLayer(id, &draft) { worked = true } } catch {
+            guard let segment = settledSegment(id) else { continue }
+            do { if try cutLayer(id, segment, &draft) { worked = true } } catch {
                 logger.error("cut a layer", metadata: ["segment": "\(id)", "error": "\(error)"])
-                noteTrouble(id, error)
+                noteTrouble(id, segment.layers, error)
             }
         }
         settle()
@@ -78,8 +79,7 @@ extension StorageHost {
     }
 
     /// - Parameter draft: what a node before this one made; made anew unless this node can take it
-    private func cutLayer(_ id: SegmentID, _ draft: inout LayerDraft?) throws -> Bool {
-        guard let segment = settledSegment(id) else { return false }
+    private func cutLayer(_ id: SegmentID, _ segment: HostedSegment, _ draft: inout LayerDraft?) throws -> Bool {
         let (complete, isOut) = state.withLock { ($0.segments[id]?.machine.complete ?? .zero, $0.isOut(id.node)) }
         guard !isOut else { return false }
         if draft.map({ $0.end > complete || !segment.layers.takes($0) }) ?? true {
@@ -88,10 +88,11 @@ extension StorageHost {
         }
         guard let draft else { return false }
         try segment.layers.cut(draft)
-        state.withLock { state in
+        return state.withLock { state in
+            guard state.segments[id] === segment else { return false }
             withMachine(id, in: &state) { machine, actions in _ = machine.layered(upTo: draft.end, into: &actions) }
+            return true
         }
-        return true
     }
 
     /// The next layer's worth of the segment's history; nil if there is none.
@@ -158,7 +159,7 @@ extension StorageHost {
             // Whose trouble it is shows when each does its own.
             guard others.isEmpty else { return compact(id, with: []) }
             logger.error("merge layers", metadata: ["segment": "\(id)", "error": "\(error)"])
-            noteTrouble(id, error)
+            noteTrouble(id, segment.layers, error)
         }
     }
 
@@ -228,8 +229,7 @@ extension StorageHost {
         var position: ScrubPosition? = ScrubPosition()
         while let at = position, !isStopping.load(ordering: .acquiring) {
             do { position = try scrub(id, from: at, bytesMax: Self.scrubBytes)?.next } catch {
-                logger.error("scrub", metadata: ["segment": "\(id)", "error": "\(error)"])
-                return noteTrouble(id, error)
+                return logger.error("scrub", metadata: ["segment": "\(id)", "error": "\(error)"])
             }
         }
     }
@@ -239,7 +239,11 @@ extension StorageHost {
     /// - Returns: nil if the segment is not there to be read
     func scrub(_ id: SegmentID, from position: ScrubPosition, bytesMax: UInt64) throws -> ScrubReport? {
         guard !state.withLock({ $0.isOut(id.node) }), let segment = settledSegment(id) else { return nil }
-        let report = try segment.layers.scrub(from: position, bytesMax: bytesMax)
+        let report: ScrubReport
+        do { report = try segment.layers.scrub(from: position, bytesMax: bytesMax) } catch {
+            noteTrouble(id, segment.layers, error)
+            throw error
+        }
         if let first = report.damaged.first {
             noteDamage(id, .damaged(layer: first.layer.number, chunk: first.chunks.first, what: first.what))
         }

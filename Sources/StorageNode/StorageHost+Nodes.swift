@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import Glibc
+internal import LayerStore
 internal import Logging
 internal import SegmentCore
 internal import Synchronization
@@ -43,14 +44,24 @@ extension StorageHost {
             state.directories[node] = nil
             return true
         }
+        closeLayers(of: node)
         removeTree(path)
         if wasHosted { logger.notice("node removed", metadata: ["node": "\(node)"]) }
     }
 
     /// Drops what is known of a node's segments, as its crash would.
     func forget(_ node: NodeID, in state: inout State) {
-        for id in state.segments.keys where id.node == node { state.segments[id] = nil }
+        for id in state.segments.keys where id.node == node {
+            if let segment = state.segments.removeValue(forKey: id) {
+                state.abandoned[node, default: []].append(segment.layers)
+            }
+        }
         state.queue.removeAll { $0.entry.segment.node == node }
+    }
+
+    /// Waits for whoever is at work on the layers that a forgotten node had, and lets nobody change them any more.
+    func closeLayers(of node: NodeID) {
+        for layers in state.withLock({ $0.abandoned.removeValue(forKey: node) ?? [] }) { layers.close() }
     }
 
     /// Where a node keeps its segments' layers.

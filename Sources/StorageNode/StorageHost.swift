@@ -48,6 +48,8 @@ package final class StorageHost: Sendable {
         var isolated: Set<NodeID> = []
         /// Nodes that a failure of their disk has taken out, and the failure.
         var failed: [NodeID: StorageFailure] = [:]
+        /// Layers of nodes that were let go: somebody may be at work on them still.
+        var abandoned: [NodeID: [LayerStore]] = [:]
         /// The log device failed: nothing that arrives could be kept.
         var isDeviceFailed = false
         var damaged: [NodeID: Int] = [:]

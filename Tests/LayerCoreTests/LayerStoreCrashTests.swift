@@ -115,4 +115,35 @@ import VolumeModel
             #expect(seen.insert(number).inserted)
         }
     }
+
+    /// cut: | writes the manifest ......... renames it |
+    /// close:          | waits ........................... ends |
+    @Test func `a closed store changes nothing more, and a change under way ends first`() throws {
+        let scratch = Scratch()
+        let reached = DispatchSemaphore(value: 0)
+        let (closed, ended) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+        let isArmed = Mutex(false)
+        let (store, log, _) = try prepared(scratch.path) { step in
+            guard step == .manifestSynced, isArmed.withLock({ $0 }) else { return }
+            reached.signal()
+            #expect(closed.wait(timeout: .now() + 0.05) == .timedOut)
+        }
+        isArmed.withLock { $0 = true }
+        Thread.detachNewThread {
+            #expect(throws: Never.self) { try store.cut(batches: [log.batches[0]], upTo: log.batches[0].0.end) }
+            ended.signal()
+        }
+        reached.wait()
+        store.close()
+        closed.signal()
+        ended.wait()
+        #expect(throws: LayerStoreError.closed) {
+            try store.cut(batches: [log.batches[1]], upTo: log.batches[1].0.end)
+        }
+        let next = try openStore(scratch.path)
+        #expect(next.layeredLSN == log.batches[0].0.end)
+        let old = try #require(store.layers.map(\.number).max())
+        try next.cut(batches: [log.batches[1]], upTo: log.batches[1].0.end)
+        #expect(try #require(next.layers.map(\.number).max()) > old)
+    }
 }

@@ -3,7 +3,9 @@
 import Crypto
 import Foundation
 import Keyring
+import LogWire
 import Logging
+import NIOCore
 import SegmentCore
 import StorageNode
 import StorageWire
@@ -22,24 +24,27 @@ import VolumeModel
 
     /// Runs `body` on a host that has node a1 with an empty segment of group 0.
     private static func withHost(
-        collecting: Bool = true, _ body: (StorageHost, _ directory: String) throws -> Void
+        collecting: Bool = true, layerBytes: Int = 16 << 20, _ body: (StorageHost, _ directory: String) throws -> Void
     ) throws {
         let directory = FileManager.default.temporaryDirectory.path + "/host-\(UUID().uuidString)"
         defer { try? FileManager.default.removeItem(atPath: directory) }
-        let host = try open(directory, collecting: collecting)
+        let host = try open(directory, collecting: collecting, layerBytes: layerBytes)
         defer { host.stop() }
         make(a1, on: host)
         try body(host, directory)
     }
 
     /// A host that has started on a directory, where there may have been one before.
-    private static func open(_ directory: String, collecting: Bool = true) throws -> StorageHost {
+    private static func open(
+        _ directory: String, collecting: Bool = true, layerBytes: Int = 16 << 20
+    ) throws -> StorageHost {
         var configuration = StorageHostConfiguration(
             directory: directory, nodes: [a1],
             peers: PeerDirectory([PeerAddress(nodes: [a1], host: "127.0.0.1", port: 1)]), listenHost: "127.0.0.1",
             listenPort: 0, security: .plain)
         configuration.journalFileBytes = 1 << 20
         configuration.historyBytes = 0
+        configuration.layerBytes = layerBytes
         configuration.startsWithoutPins = collecting
         let host = try StorageHost(configuration, keys: Keys(), logger: Logger(label: "test"))
         try host.start()
@@ -111,6 +116,42 @@ import VolumeModel
             Self.make(Self.a2, on: host)
             #expect(host.status().map(\.state) == ["up", "failed"])
             #expect(host.status()[1].reason?.contains("Not a directory") == true)
+        }
+    }
+
+    // MARK: - Restarted nodes
+
+    /// Hands a1 the next batch, a few bytes long, and says that all before it is durable.
+    private static func append(after start: LSN, on host: StorageHost, _ connection: UInt64) throws -> LSN {
+        var encoder = RecordEncoder(reusing: ByteBuffer())
+        let end = encoder.timestamp(microseconds: start.value, flags: 1, epoch: .none, position: start)
+        var header = BatchHeader(
+            volume: volume, group: .namespace, epoch: .none, membershipEpoch: MembershipEpoch(1), start: start,
+            end: end, previous: start, participants: [.namespace])
+        let payload = PartSealer(group: .namespace, dataKey: try Keys().dataKey(volume: volume))
+            .seal(encoder.buffer, header)
+        header.payloadBytes = UInt32(payload.readableBytes)
+        header.payloadCRC = payload.checksum
+        host.append(
+            [.init(header: header, payload: payload, membership: MembershipEpoch(1), nodes: [a1])], vdl: start,
+            connection: connection)
+        return end
+    }
+
+    /// layers:  | cuts a layer for a1 as it was .................... lists it |
+    /// fault:          | a1 crashes | a1 comes back, reads what is listed |
+    @Test func `a node that comes back while its layers are being cut keeps them all`() throws {
+        try Self.withHost(layerBytes: 1) { host, directory in
+            let connection = host.connect { _ in }
+            var end = LSN.zero
+            for _ in 0..<100 {
+                for _ in 0..<5 { end = try Self.append(after: end, on: host, connection) }
+                try host.inject(.killNode(Self.a1))
+                try host.inject(.startNode(Self.a1))
+                let status = host.status()[0]
+                try #require(status.state == "up", "\(status.reason ?? "")")
+                try #require(status.scl == end.value)
+            }
         }
     }
 
