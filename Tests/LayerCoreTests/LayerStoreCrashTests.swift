@@ -129,8 +129,9 @@ import VolumeModel
             #expect(closed.wait(timeout: .now() + 0.05) == .timedOut)
         }
         isArmed.withLock { $0 = true }
+        let first = log.batches[0]
         Thread.detachNewThread {
-            #expect(throws: Never.self) { try store.cut(batches: [log.batches[0]], upTo: log.batches[0].0.end) }
+            #expect(throws: Never.self) { try store.cut(batches: [first], upTo: first.0.end) }
             ended.signal()
         }
         reached.wait()
@@ -141,7 +142,7 @@ import VolumeModel
             try store.cut(batches: [log.batches[1]], upTo: log.batches[1].0.end)
         }
         let next = try openStore(scratch.path)
-        #expect(next.layeredLSN == log.batches[0].0.end)
+        #expect(next.layeredLSN == first.0.end)
         let old = try #require(store.layers.map(\.number).max())
         try next.cut(batches: [log.batches[1]], upTo: log.batches[1].0.end)
         #expect(try #require(next.layers.map(\.number).max()) > old)
