@@ -156,8 +156,8 @@ let package = Package(
         .testTarget(
             name: "StorageNodeTests",
             dependencies: [
-                "StorageNode", "StorageWire", "SegmentCore", "LogWire", "LayerCore", "Keyring", "VolumeModel", crypto,
-                nioCore, logging,
+                "StorageNode", "StorageWire", "SegmentCore", "LogWire", "LayerCore", "LayerStore", "Keyring",
+                "VolumeModel", crypto, nioCore, logging,
             ]),
         .testTarget(
             name: "LayerCoreTests",

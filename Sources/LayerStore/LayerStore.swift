@@ -156,14 +156,15 @@ package final class LayerStore: Sendable {
 
     /// A number for a new layer, never given before.
     func newNumber() throws -> UInt32 {
-        if let number = takeNumber() { return number }
+        if let number = try takeNumber() { return number }
         try commit { _ in }
-        guard let number = takeNumber() else { throw LayerStoreError.numbersExhausted }
+        guard let number = try takeNumber() else { throw LayerStoreError.numbersExhausted }
         return number
     }
 
-    private func takeNumber() -> UInt32? {
-        state.withLock { state in
+    private func takeNumber() throws -> UInt32? {
+        try state.withLock { state in
+            if let failure = state.failure { throw failure }
             guard state.nextNumber < state.numbersBelow else { return nil }
             defer { state.nextNumber += 1 }
             return state.nextNumber
@@ -182,7 +183,8 @@ package final class LayerStore: Sendable {
 
     /// Removes layers that were written and will not be listed.
     func discard(_ made: [LiveLayer]) {
-        guard state.withLock({ $0.failure == nil }) else { return }
+        // A closed store's numbers are its own still.
+        guard [nil, .closed].contains(state.withLock({ $0.failure })) else { return }
         for live in made { directory.remove(LayerFormat.name(live.layer.number)) }
     }
 

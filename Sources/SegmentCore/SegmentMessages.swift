@@ -12,6 +12,8 @@ package enum Durable: Hashable, Sendable {
     case tenure(Tenure)
     /// Layers hold all history up to here.
     case floor(Floor)
+
+    package var isFloor: Bool { if case .floor = self { true } else { false } }
 }
 
 /// Up to where a segment's history is in layers, and how the log goes on from there.

@@ -27,6 +27,7 @@ package func listDirectory(_ path: String) throws(StorageFailure) -> [String] {
     return names.sorted()
 }
 
+/// The whole file. Blocks that the device cannot read any more are zeros.
 func readFile(_ path: String) throws(StorageFailure) -> ByteBuffer {
     let fd = open(path, O_RDONLY | O_CLOEXEC)
     guard fd >= 0 else { throw StorageFailure("open", path: path, errno: errno) }
@@ -35,15 +36,30 @@ func readFile(_ path: String) throws(StorageFailure) -> ByteBuffer {
     guard fstat(fd, &info) == 0 else { throw StorageFailure("stat", path: path, errno: errno) }
     var buffer = ByteBuffer()
     buffer.reserveCapacity(Int(info.st_size))
-    while true {
-        let failure = buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: 1 << 20) { space in
-            max(0, read(fd, space.baseAddress!, space.count))
+    var count = 1 << 20
+    while buffer.writerIndex < Int(info.st_size) {
+        let (at, left) = (off_t(buffer.writerIndex), Int(info.st_size) - buffer.writerIndex)
+        var failure: Int32 = 0
+        let got = buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: min(count, left)) { space in
+            let got = pread(fd, space.baseAddress!, min(count, left), at)
+            failure = got < 0 ? errno : 0
+            return max(0, got)
         }
-        if failure <= 0 { break }
+        if got > 0 || failure == EINTR { continue }
+        guard failure == EIO else { break }
+        // One bad block must not take the others with it.
+        if count > unreadableBytes {
+            count = unreadableBytes
+        } else {
+            buffer.writeRepeatingByte(0, count: min(unreadableBytes - Int(at) % unreadableBytes, left))
+        }
     }
     guard buffer.readableBytes == Int(info.st_size) else { throw StorageFailure("read", path: path, errno: EIO) }
     return buffer
 }
+
+/// What is given up around a place that cannot be read.
+private let unreadableBytes = 4096
 
 /// The first `count` bytes (or all, if there are fewer) as they are on the device; nil if the file is gone by the end.
 func readFresh(_ path: String, count: Int) throws(StorageFailure) -> ByteBuffer? {

@@ -64,7 +64,9 @@ extension StorageHost {
     }
 
     private func readable(_ id: SegmentID, complete: LSN, in state: State) throws(CallFailure) -> HostedSegment {
-        guard !state.isOut(id.node), !state.isolated.contains(id.node) else { throw CallFailure("\(id.node) is down") }
+        guard state.isReady(id.node), !state.isolated.contains(id.node) else {
+            throw CallFailure("\(id.node) is down")
+        }
         guard let segment = state.segments[id] else {
             throw CallFailure("\(id.node) has no \(id.group) of \(id.volume)")
         }
@@ -94,7 +96,8 @@ extension StorageHost {
     /// Retained parts after an LSN: for each a u64 start, u64 end, u32 epoch, u32 length, and the opened records.
     private func log(_ id: SegmentID, after: LSN, limit: UInt32) throws -> ByteBuffer {
         let found = state.withLock { state -> (GroupTail, [BatchHeader])? in
-            state.segments[id].map { segment in
+            guard state.isReady(id.node) else { return nil }
+            return state.segments[id].map { segment in
                 (segment.tail, segment.machine.history(after: after, upTo: segment.machine.complete))
             }
         }

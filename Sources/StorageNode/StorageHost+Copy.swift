@@ -20,7 +20,8 @@ extension StorageHost {
 
     /// Copies on a thread of its own. `isCopying` is set; it is cleared at the end, whatever the end is.
     func startCopy(_ id: SegmentID, from node: NodeID) {
-        guard let segment = state.withLock({ $0.segments[id] }) else { return }
+        // It may be another one by now, which nobody wants copied.
+        guard let segment = state.withLock({ $0.segments[id] }), state.withLock({ _ in segment.isCopying }) else { return }
         let thread = Thread { [self] in
             do {
                 try copySegment(id, segment, from: node)
@@ -97,7 +98,9 @@ extension StorageHost {
         for _ in 0..<10 {
             cutLayers(GroupKey(volume: id.volume, group: id.group))
             let begun = state.withLock { state -> (UInt64, Floor, SegmentExport)? in
-                guard let segment = state.segments[id], !segment.isCopying, !segment.lacksLayers else { return nil }
+                guard state.isReady(id.node), let segment = state.segments[id], !segment.isCopying,
+                    !segment.lacksLayers
+                else { return nil }
                 let export = segment.layers.export()
                 // Layers are cut before the machine hears of it: only a moment when both agree will do.
                 guard export.description.layeredLSN == segment.machine.floor.lsn, segment.machine.floor.lsn >= atLeast

@@ -42,25 +42,22 @@ extension StorageHost {
     func noteTrouble(_ id: SegmentID, _ layers: LayerStore, _ error: any Error) {
         // Whoever was at work for a node that has been restarted meanwhile, or on a volume that has been removed, finds its
         // files gone.
-        guard state.withLock({ $0.segments[id]?.layers === layers }), !isRemoved(id.volume) else { return }
+        func isMeant(_ state: borrowing State) -> Bool {
+            state.segments[id]?.layers === layers && !state.removed.contains(id.volume)
+        }
         guard let failure = StorageFailure(error) else {
-            if let error = error as? LayerStoreError { noteDamage(id, error) }
+            if let error = error as? LayerStoreError, state.withLock({ isMeant($0) }) { noteDamage(id, error) }
             return
         }
         let directory = nodeDirectory(id.node)
         // A copy between two nodes may have failed at the other one.
         guard failure.path == directory || failure.path.hasPrefix(directory + "/") else { return }
-        takeOut(id.node, failure.isLoss ? .lostLayers(segmentDirectory(id, directory)) : failure)
-    }
-
-    private func takeOut(_ node: NodeID, _ failure: StorageFailure) {
         let isNew = state.withLock { state in
-            guard state.nodes.contains(node), !state.isOut(node) else { return false }
-            takeOut(node, failure, in: &state)
+            guard isMeant(state), !state.isOut(id.node) else { return false }
+            takeOut(id.node, failure.isLoss ? .lostLayers(segmentDirectory(id, directory)) : failure, in: &state)
             return true
         }
-        guard isNew else { return }
-        layering.signal()
+        if isNew { layering.signal() }
     }
 
     func takeOut(_ node: NodeID, _ failure: StorageFailure, in state: inout State) {

@@ -55,7 +55,10 @@ extension StorageHost {
 
     /// The segment, unless its layers are about to be replaced by a peer's.
     private func settledSegment(_ id: SegmentID) -> HostedSegment? {
-        state.withLock { state in state.segments[id].flatMap { $0.isCopying || $0.lacksLayers ? nil : $0 } }
+        state.withLock { state in
+            guard state.isReady(id.node) else { return nil }
+            return state.segments[id].flatMap { $0.isCopying || $0.lacksLayers ? nil : $0 }
+        }
     }
 
     /// One layer for every node's segment of the group. False if none got further.
@@ -80,8 +83,7 @@ extension StorageHost {
 
     /// - Parameter draft: what a node before this one made; made anew unless this node can take it
     private func cutLayer(_ id: SegmentID, _ segment: HostedSegment, _ draft: inout LayerDraft?) throws -> Bool {
-        let (complete, isOut) = state.withLock { ($0.segments[id]?.machine.complete ?? .zero, $0.isOut(id.node)) }
-        guard !isOut else { return false }
+        let complete = state.withLock { _ in segment.machine.complete }
         if draft.map({ $0.end > complete || !segment.layers.takes($0) }) ?? true {
             guard let made = try draftLayer(id, segment) else { return false }
             draft = made
@@ -145,9 +147,7 @@ extension StorageHost {
     /// Merges a segment's layers while that is called for, and along with it those of peers that hold the same.
     private func compact(_ id: SegmentID, with peers: ArraySlice<SegmentID>) {
         guard let segment = settledSegment(id) else { return }
-        let others = peers.compactMap { peer in
-            state.withLock { $0.isOut(peer.node) } ? nil : settledSegment(peer).map { (id: peer, layers: $0.layers) }
-        }
+        let others = peers.compactMap { peer in settledSegment(peer).map { (id: peer, layers: $0.layers) } }
         do {
             let points = ([id] + others.map(\.id)).map { readPoints(of: $0) }
             let horizon = points.map(\.horizon).min() ?? .zero
@@ -164,13 +164,17 @@ extension StorageHost {
     }
 
     func recycleJournal() {
-        let (floors, down) = state.withLock { state in
-            (state.segments.mapValues(\.machine.floor.lsn), state.down.union(state.starting).union(state.failed.keys))
+        device.withLock { device in
+            let floors = state.withLock { state -> [SegmentID: LSN]? in
+                // A node that is out left its promises in the old files: new ones do not repeat them. And a floor counts
+                // only once it is on disk.
+                guard state.nodes.allSatisfy({ state.isReady($0) }), !state.queue.contains(where: \.entry.record.isFloor) else {
+                    return nil
+                }
+                return state.segments.mapValues(\.machine.floor.lsn)
+            }
+            if let floors { device.journal.recycle { floors[$0] } }
         }
-        // A node that is down left its promises in the old files: new ones do not repeat them.
-        guard down.isEmpty else { return }
-        // The floors just read are on disk: `settle` ran after they were set.
-        device.withLock { device in device.journal.recycle { floors[$0] } }
     }
 
     // MARK: - Damage
@@ -238,14 +242,15 @@ extension StorageHost {
     ///
     /// - Returns: nil if the segment is not there to be read
     func scrub(_ id: SegmentID, from position: ScrubPosition, bytesMax: UInt64) throws -> ScrubReport? {
-        guard !state.withLock({ $0.isOut(id.node) }), let segment = settledSegment(id) else { return nil }
+        guard let segment = settledSegment(id) else { return nil }
         let report: ScrubReport
         do { report = try segment.layers.scrub(from: position, bytesMax: bytesMax) } catch {
             noteTrouble(id, segment.layers, error)
             throw error
         }
         if let first = report.damaged.first {
-            noteDamage(id, .damaged(layer: first.layer.number, chunk: first.chunks.first, what: first.what))
+            let damage = LayerStoreError.damaged(layer: first.layer.number, chunk: first.chunks.first, what: first.what)
+            noteTrouble(id, segment.layers, damage)
         }
         return report
     }

@@ -4,6 +4,7 @@ internal import Foundation
 internal import Glibc
 internal import Keyring
 internal import LayerCore
+internal import LayerStore
 internal import Logging
 internal import Synchronization
 package import VolumeModel
@@ -32,7 +33,10 @@ extension StorageHost {
         state.withLock { state in
             for id in state.segments.keys where id.volume == volume { state.segments[id] = nil }
             for key in state.tails.keys where key.volume == volume { state.tails[key] = nil }
-            // They hold files open.
+            // These hold files open.
+            for node in state.abandoned.keys {
+                state.abandoned[node]?.removeAll { $0.identity.volume == volume }
+            }
             for (copy, export) in state.exports where export.id.volume == volume { state.exports[copy] = nil }
             state.queue.removeAll { $0.entry.segment.volume == volume }
             state.pins.release(volume)

@@ -29,6 +29,8 @@ package final class StorageHost: Sendable {
     struct Queued {
         var entry: JournalEntry
         var token: UInt64
+        /// Whose token it is: a restarted node's machine counts anew.
+        var segment: HostedSegment
     }
 
     struct State {
@@ -64,9 +66,10 @@ package final class StorageHost: Sendable {
         var random = SystemRandomNumberGenerator()
 
         /// Whether messages reach the node.
-        func hears(_ node: NodeID) -> Bool {
-            !isOut(node) && !starting.contains(node) && !isolated.contains(node) && !isDeviceFailed
-        }
+        func hears(_ node: NodeID) -> Bool { isReady(node) && !isolated.contains(node) && !isDeviceFailed }
+
+        /// Whether the node's segments are in memory, and as its journal says.
+        func isReady(_ node: NodeID) -> Bool { !isOut(node) && !starting.contains(node) }
 
         /// Whether the node's segments are not in memory.
         func isOut(_ node: NodeID) -> Bool { down.contains(node) || failed[node] != nil }
@@ -87,6 +90,8 @@ package final class StorageHost: Sendable {
     let device: Mutex<Device>
     /// Held while the list of removed volumes is written.
     let removing = Mutex<Void>(())
+    /// Held while a node reads its journal again: one at a time.
+    let rejoining = Mutex<Void>(())
     let cache: ChunkCache
     let layering = EventCount()
     let layered = EventCount()
@@ -143,7 +148,8 @@ package final class StorageHost: Sendable {
         try makeDirectory(directory)
         let layers = try LayerStore(
             directory: directory, identity: identity,
-            sealer: Sealer(dataKey: dataKey, purpose: identity.sealingPurpose), cache: cache, limits: Self.limits)
+            sealer: Sealer(dataKey: dataKey, purpose: identity.sealingPurpose), cache: cache, limits: Self.limits,
+            onStep: configuration.onLayerStep)
         return HostedSegment(
             machine: SegmentMachine(volume: id.volume, group: id.group, node: id.node), layers: layers, tail: tail)
     }
@@ -256,18 +262,30 @@ package final class StorageHost: Sendable {
         state.scratch = actions
     }
 
+    /// Promises, tenures and floors are kept twice: a segment whose promise is unreadable is a segment lost.
+    private static let stateCopies = 2
+
+    /// What a segment's machine would have to read to know all but its parts.
+    private func checkpoint(of ids: some Sequence<SegmentID>, in state: borrowing State) -> [JournalEntry] {
+        var entries: [JournalEntry] = []
+        for id in ids {
+            for record in state.segments[id]?.machine.checkpoint ?? [] {
+                entries += repeatElement(JournalEntry(segment: id, record: record), count: Self.stateCopies)
+            }
+        }
+        return entries
+    }
+
     private func perform(_ action: SegmentAction, of id: SegmentID, _ segment: HostedSegment, in state: inout State) {
         switch action {
         case .persist(let record, let token):
             if case .batch(let header, _) = record {
                 let payload = segment.tail.payload(header)
-                state.queue.append(
-                    Queued(entry: JournalEntry(segment: id, record: record, payload: payload), token: token))
+                let entry = JournalEntry(segment: id, record: record, payload: payload)
+                state.queue.append(Queued(entry: entry, token: token, segment: segment))
             } else {
-                // Promises, tenures and floors are kept twice: a segment whose promise is unreadable is a segment lost.
-                let entry = JournalEntry(segment: id, record: record)
-                state.queue.append(Queued(entry: entry, token: token))
-                state.queue.append(Queued(entry: entry, token: token))
+                let queued = Queued(entry: JournalEntry(segment: id, record: record), token: token, segment: segment)
+                state.queue.append(contentsOf: repeatElement(queued, count: Self.stateCopies))
             }
         case .reply(let peer, let reply):
             guard case .driver(let connection) = peer else { return }
@@ -326,29 +344,31 @@ package final class StorageHost: Sendable {
             }
             guard !queued.isEmpty else { return }
             if device.delayMilliseconds > 0 { usleep(UInt32(device.delayMilliseconds) * 1000) }
-            let entries = queued.map(\.entry)
-            do throws(StorageFailure) {
-                if !device.journal.fits(entries) { try rotate(&device) }
-                try device.journal.append(entries)
-            } catch {
-                device.failure = error
-                logger.critical("the log device failed; its nodes acknowledge nothing", metadata: ["error": "\(error)"])
-                state.withLock { state in
-                    state.queue.insert(contentsOf: queued, at: 0)
-                    state.isDeviceFailed = true
-                }
-                return
+            let isDone = write(queued.map(\.entry), to: &device)
+            state.withLock { state in
+                if isDone { acknowledge(queued, in: &state) } else { state.queue.insert(contentsOf: queued, at: 0) }
             }
-            state.withLock { state in acknowledge(queued, in: &state) }
+        }
+    }
+
+    /// False if the device failed: nothing that arrives is kept then.
+    private func write(_ entries: [JournalEntry], to device: inout Device) -> Bool {
+        do throws(StorageFailure) {
+            if !device.journal.fits(entries) { try rotate(&device) }
+            try device.journal.append(entries)
+            return true
+        } catch {
+            device.failure = error
+            logger.critical("the log device failed; its nodes acknowledge nothing", metadata: ["error": "\(error)"])
+            state.withLock { $0.isDeviceFailed = true }
+            return false
         }
     }
 
     private func acknowledge(_ queued: [Queued], in state: inout State) {
-        var index = 0
         var done: [SegmentID: UInt64] = [:]
-        while index < queued.count {
-            done[queued[index].entry.segment] = queued[index].token
-            index += 1
+        for item in queued where state.segments[item.entry.segment] === item.segment {
+            done[item.entry.segment] = item.token
         }
         for id in done.keys.sorted() {
             withMachine(id, in: &state) { machine, actions in machine.flushed(upTo: done[id] ?? 0, into: &actions) }
@@ -357,14 +377,18 @@ package final class StorageHost: Sendable {
 
     /// A new journal file that starts with every segment's state.
     func rotate(_ device: inout Device) throws(StorageFailure) {
-        let checkpoint = state.withLock { state in
-            state.segments.keys.sorted().flatMap { id in
-                (state.segments[id]?.machine.checkpoint ?? []).flatMap { record in
-                    Array(repeating: JournalEntry(segment: id, record: record), count: 2)
-                }
-            }
+        let entries = state.withLock { state in checkpoint(of: state.segments.keys.sorted(), in: state) }
+        try device.journal.rotate(checkpoint: entries)
+    }
+
+    /// Writes down again what a node's segments are, for the files that were begun while it was out do not say it.
+    func repeatCheckpoint(of node: NodeID, _ device: inout Device) {
+        let entries = state.withLock { state in
+            checkpoint(of: state.segments.keys.filter { $0.node == node }.sorted(), in: state)
         }
-        try device.journal.rotate(checkpoint: checkpoint)
+        // A device that fails starts a new file with all segments when it works again.
+        guard device.failure == nil, !entries.isEmpty else { return }
+        _ = write(entries, to: &device)
     }
 
     /// After a device failure: a new file, since nothing is known of the tail of the old one, and what waited again.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import LayerStore
 package import VolumeModel
 
 /// How processes prove who they are to each other.
@@ -64,6 +65,8 @@ package struct StorageHostConfiguration: Sendable {
     package var startsWithoutPins = false
     /// Size of one journal file.
     package var journalFileBytes = Journal.fileBytes
+    /// For tests.
+    package var onLayerStep: LayerStore.StepHook?
 
     package init(
         directory: String, nodes: [NodeID], peers: PeerDirectory, listenHost: String, listenPort: Int,

@@ -269,12 +269,12 @@ extension VolumeDriver {
         return attachment
     }
 
-    /// Reads the ring of a dead engine to its end and sends it. Nil if the ring cannot be read to the end, or holds an
-    /// unfinished operation on names: then the cache cannot be trusted.
+    /// Reads the ring of a dead engine to its end and sends it. Nil if the ring cannot be read to the end, holds an
+    /// unfinished operation on names, or was failed by the engine: then the cache cannot be trusted.
     private func settleRing(_ core: inout Core) -> [InDoubt]? {
         guard core.phase == .attached, let ring = core.ring, core.builder != nil else { return nil }
         var inDoubt: [InDoubt] = []
-        var isSound = true
+        var isSound = !ring.isFailed
         reading: while ring.head < ring.tail {
             switch ring.next() {
             case .empty:

@@ -68,6 +68,9 @@ extension Ring {
         if bx_load32(durableWaiters) > 0 { bx_futex_wake(durableSequence, Int32.max) }
     }
 
+    /// Somebody has called `fail`, or a process of the engine could not undo a write: its file is not what the log says.
+    var isFailed: Bool { bx_load32(stateField) == UInt32(BX_FAILED) }
+
     /// Every later operation and every wait ends with EIO: the engine stops.
     func fail() {
         bx_store32(stateField, UInt32(BX_FAILED))

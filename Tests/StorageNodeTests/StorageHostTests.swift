@@ -3,12 +3,14 @@
 import Crypto
 import Foundation
 import Keyring
+import LayerStore
 import LogWire
 import Logging
 import NIOCore
 import SegmentCore
 import StorageNode
 import StorageWire
+import Synchronization
 import Testing
 import VolumeModel
 
@@ -24,11 +26,12 @@ import VolumeModel
 
     /// Runs `body` on a host that has node a1 with an empty segment of group 0.
     private static func withHost(
-        collecting: Bool = true, layerBytes: Int = 16 << 20, _ body: (StorageHost, _ directory: String) throws -> Void
+        collecting: Bool = true, layerBytes: Int = 16 << 20, onLayerStep: LayerStore.StepHook? = nil,
+        _ body: (StorageHost, _ directory: String) throws -> Void
     ) throws {
         let directory = FileManager.default.temporaryDirectory.path + "/host-\(UUID().uuidString)"
         defer { try? FileManager.default.removeItem(atPath: directory) }
-        let host = try open(directory, collecting: collecting, layerBytes: layerBytes)
+        let host = try open(directory, collecting: collecting, layerBytes: layerBytes, onLayerStep: onLayerStep)
         defer { host.stop() }
         make(a1, on: host)
         try body(host, directory)
@@ -36,7 +39,8 @@ import VolumeModel
 
     /// A host that has started on a directory, where there may have been one before.
     private static func open(
-        _ directory: String, collecting: Bool = true, layerBytes: Int = 16 << 20
+        _ directory: String, collecting: Bool = true, layerBytes: Int = 16 << 20,
+        onLayerStep: LayerStore.StepHook? = nil
     ) throws -> StorageHost {
         var configuration = StorageHostConfiguration(
             directory: directory, nodes: [a1],
@@ -45,6 +49,7 @@ import VolumeModel
         configuration.journalFileBytes = 1 << 20
         configuration.historyBytes = 0
         configuration.layerBytes = layerBytes
+        configuration.onLayerStep = onLayerStep
         configuration.startsWithoutPins = collecting
         let host = try StorageHost(configuration, keys: Keys(), logger: Logger(label: "test"))
         try host.start()
@@ -53,10 +58,13 @@ import VolumeModel
 
     private static func id(_ node: NodeID) -> SegmentID { SegmentID(volume: volume, group: .namespace, node: node) }
 
-    private static func make(_ node: NodeID, of volume: VolumeID = volume, on host: StorageHost) {
+    private static func make(
+        _ node: NodeID, among members: [NodeID]? = nil, of volume: VolumeID = volume, on host: StorageHost
+    ) {
+        let members = members ?? [node]
         let tenure = Tenure(
-            membership: Membership(epoch: MembershipEpoch(1), sets: [[node]]),
-            groups: [GroupPlacement(group: .namespace, nodes: [node])])
+            membership: Membership(epoch: MembershipEpoch(1), sets: [members]),
+            groups: [GroupPlacement(group: .namespace, nodes: members)])
         let connection = host.connect { _ in }
         let id = SegmentID(volume: volume, group: .namespace, node: node)
         host.deliver(.install(tenure), to: id, from: .driver(connection), payload: nil, create: true)
@@ -121,8 +129,10 @@ import VolumeModel
 
     // MARK: - Restarted nodes
 
-    /// Hands a1 the next batch, a few bytes long, and says that all before it is durable.
-    private static func append(after start: LSN, on host: StorageHost, _ connection: UInt64) throws -> LSN {
+    /// Hands nodes the next batch, a few bytes long, and says that all before it is durable.
+    private static func append(
+        after start: LSN, to nodes: [NodeID] = [a1], on host: StorageHost, _ connection: UInt64
+    ) throws -> LSN {
         var encoder = RecordEncoder(reusing: ByteBuffer())
         let end = encoder.timestamp(microseconds: start.value, flags: 1, epoch: .none, position: start)
         var header = BatchHeader(
@@ -133,25 +143,76 @@ import VolumeModel
         header.payloadBytes = UInt32(payload.readableBytes)
         header.payloadCRC = payload.checksum
         host.append(
-            [.init(header: header, payload: payload, membership: MembershipEpoch(1), nodes: [a1])], vdl: start,
+            [.init(header: header, payload: payload, membership: MembershipEpoch(1), nodes: nodes)], vdl: start,
             connection: connection)
         return end
     }
 
-    /// layers:  | cuts a layer for a1 as it was .................... lists it |
+    /// layers:  | writes a layer for a1 ............................ lists it |
     /// fault:          | a1 crashes | a1 comes back, reads what is listed |
-    @Test func `a node that comes back while its layers are being cut keeps them all`() throws {
-        try Self.withHost(layerBytes: 1) { host, directory in
+    @Test func `a node that comes back while a layer is being cut for it goes on with what is listed`() throws {
+        let (written, isBack) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+        let isFirst = Mutex(true)
+        @Sendable func pause(_ step: StoreStep) {
+            guard step == .directorySynced,
+                isFirst.withLock({ first in
+                    defer { first = false }
+                    return first
+                })
+            else { return }
+            written.signal()
+            isBack.wait()
+        }
+        try Self.withHost(layerBytes: 1, onLayerStep: pause) { host, _ in
             let connection = host.connect { _ in }
             var end = LSN.zero
-            for _ in 0..<100 {
-                for _ in 0..<5 { end = try Self.append(after: end, on: host, connection) }
-                try host.inject(.killNode(Self.a1))
-                try host.inject(.startNode(Self.a1))
-                let status = host.status()[0]
-                try #require(status.state == "up", "\(status.reason ?? "")")
-                try #require(status.scl == end.value)
+            for _ in 0..<3 { end = try Self.append(after: end, on: host, connection) }
+            written.wait()
+            try host.inject(.killNode(Self.a1))
+            try host.inject(.startNode(Self.a1))
+            isBack.signal()
+            let target = end
+            let deadline = ContinuousClock.now + .seconds(30)
+            while host.status()[0].segments.first.map({ $0.layered < target.value }) ?? true {
+                try #require(ContinuousClock.now < deadline, "\(host.status()[0])")
+                end = try Self.append(after: end, on: host, connection)
+                usleep(1000)
             }
+            // Reads all layers.
+            _ = try host.answer(.timeline(volume: Self.volume, node: Self.a1))
+            #expect(host.status()[0].state == "up" && host.status()[0].damaged == 0)
+        }
+    }
+
+    /// a1:      | promises | is out ......... | comes back |
+    /// journal: | file 1 ............| file 2 .............. file 1 is recycled | start
+    @Test func `what a node has promised outlives the files of the time before it was out`() throws {
+        try Self.withHost(layerBytes: 1 << 10) { host, directory in
+            try host.addNode(Self.a2, directory: nil)
+            Self.make(Self.a2, among: [Self.a1, Self.a2], on: host)
+            let connection = host.connect { _ in }
+            host.deliver(
+                .claim(VolumeEpoch(7), claimant: 1), to: Self.id(Self.a1), from: .driver(connection),
+                payload: nil, create: false)
+            try host.inject(.killNode(Self.a1))
+            var end = LSN.zero
+            func append(pause: UInt32 = 0, until isDone: () -> Bool) throws {
+                let deadline = ContinuousClock.now + .seconds(60)
+                while !isDone() {
+                    try #require(ContinuousClock.now < deadline, "\(host.journalStatistics().files) files")
+                    end = try Self.append(after: end, to: [Self.a2], on: host, connection)
+                    usleep(pause)
+                }
+            }
+            try append { host.journalStatistics().files > 1 }
+            try host.inject(.startNode(Self.a1))
+            // Slower than layers are made.
+            try append(pause: 2000) { host.journalStatistics().files == 1 }
+            host.stop()
+            let next = try Self.open(directory)
+            defer { next.stop() }
+            let segment = try #require(next.status()[0].segments.first)
+            #expect(segment.promised == 7 && segment.membership == 1 && segment.isMember)
         }
     }
 
