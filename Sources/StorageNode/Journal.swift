@@ -49,6 +49,8 @@ package final class Journal {
 
     /// What a replay met besides entries.
     package struct ReplayReport: Sendable {
+        package init() {}
+
         package var entries = 0
         /// Batches that had been flushed, for something was appended after them, and that cannot be read any more.
         package var lost: [(segment: SegmentID, header: BatchHeader)] = []
@@ -69,12 +71,10 @@ package final class Journal {
     /// follows it, it would look as if it had been flushed.
     package func replay(_ body: (JournalEntry) -> Void) throws(StorageFailure) -> ReplayReport {
         older = []
-        let report = try scan { entry in
-            sequence = max(sequence, entry.sequence)
-            body(entry.entry)
-        } file: { sequence, ends in
-            older.append((sequence, ends))
-            self.sequence = max(self.sequence, sequence)
+        var report = ReplayReport()
+        for file in try liveFiles {
+            older.append((file.sequence, try Self.scan(file, into: &report, body)))
+            sequence = max(sequence, file.sequence)
         }
         for entry in report.torn { try erase(entry) }
         return report
@@ -90,50 +90,49 @@ package final class Journal {
         }
     }
 
-    /// Hands every sound entry to `body` and changes nothing: for a node that starts again while others run.
-    package func scan(_ body: (JournalEntry) -> Void) throws(StorageFailure) -> ReplayReport {
-        try scan({ body($0.entry) }, file: { _, _ in })
+    /// One file of the journal.
+    package struct LiveFile: Sendable {
+        fileprivate var path: String
+        package var sequence: UInt64
     }
 
-    private func scan(
-        _ body: ((sequence: UInt64, entry: JournalEntry)) -> Void, file: (UInt64, [SegmentID: LSN]) -> Void
-    ) throws(StorageFailure) -> ReplayReport {
-        var report = ReplayReport()
-        for (name, sequence) in try liveFiles() {
-            let path = directory + "/" + name
-            var ends: [SegmentID: LSN] = [:]
-            let content = try readFile(path)
-            var at = Self.headerBytes
-            var last = at
-            while at + JournalEntry.frontBytes <= content.writerIndex {
-                switch JournalEntry.parse(content, at: at, sequence: sequence) {
-                case .entry(let entry, let append, let next):
-                    report.entries += 1
-                    report.torn.removeAll { damaged in
-                        guard damaged.append != append || damaged.path != path else { return false }
-                        report.lost.append((damaged.segment, damaged.header))
-                        return true
-                    }
-                    if case .batch(let header, _) = entry.record {
-                        ends[entry.segment] = max(ends[entry.segment] ?? .zero, header.end)
-                    }
-                    body((sequence, entry))
-                    at = next
-                    last = next
-                case .damaged(let segment, let header, let append, let next):
-                    report.torn.append(
-                        DamagedEntry(segment: segment, header: header, append: append, path: path, offset: at))
-                    at = next
-                case .nothing:
-                    // A torn tail, or damage with sound entries after it: look for the next entry, but not past a
-                    // stretch that no entry could bridge.
-                    if at - last > JournalEntry.frontMax + JournalEntry.payloadMax { at = content.writerIndex }
-                    at = JournalEntry.nextMagic(in: content, from: at + JournalEntry.alignment)
+    /// Hands every sound entry of one file to `body` and changes nothing. Files are to be read in their order; `report` goes
+    /// from one to the next. A file that is appended to needs the owner's lock.
+    /// - Returns: for each segment with batches in the file, the highest end of one
+    package static func scan(
+        _ file: LiveFile, into report: inout ReplayReport, _ body: (JournalEntry) -> Void
+    ) throws(StorageFailure) -> [SegmentID: LSN] {
+        var ends: [SegmentID: LSN] = [:]
+        let content = try readFile(file.path)
+        var at = headerBytes
+        var last = at
+        while at + JournalEntry.frontBytes <= content.writerIndex {
+            switch JournalEntry.parse(content, at: at, sequence: file.sequence) {
+            case .entry(let entry, let append, let next):
+                report.entries += 1
+                report.torn.removeAll { damaged in
+                    guard damaged.append != append || damaged.path != file.path else { return false }
+                    report.lost.append((damaged.segment, damaged.header))
+                    return true
                 }
+                if case .batch(let header, _) = entry.record {
+                    ends[entry.segment] = max(ends[entry.segment] ?? .zero, header.end)
+                }
+                body(entry)
+                at = next
+                last = next
+            case .damaged(let segment, let header, let append, let next):
+                report.torn.append(
+                    DamagedEntry(segment: segment, header: header, append: append, path: file.path, offset: at))
+                at = next
+            case .nothing:
+                // A torn tail, or damage with sound entries after it: look for the next entry, but not past a
+                // stretch that no entry could bridge.
+                if at - last > JournalEntry.frontMax + JournalEntry.payloadMax { at = content.writerIndex }
+                at = JournalEntry.nextMagic(in: content, from: at + JournalEntry.alignment)
             }
-            file(sequence, ends)
         }
-        return report
+        return ends
     }
 
     /// Opens a fresh file to append to. Called once after `replay`, and whenever the current one is full.
@@ -210,24 +209,30 @@ package final class Journal {
 
     // MARK: Recycling
 
-    /// Gives back files whose batches are all in layers.
-    package func recycle(layered: (SegmentID) -> LSN?) {
-        while let oldest = older.first, oldest.ends.allSatisfy({ segment, end in (layered(segment) ?? end) >= end }) {
+    /// Gives back files before one, while all their batches are in layers.
+    ///
+    /// - Parameters:
+    ///   - limit: sequence of the first file that is to stay
+    ///   - layered: up to where a segment is in layers; nil for one that is not here
+    package func recycle(before limit: UInt64 = .max, layered: (SegmentID) -> LSN?) {
+        while let oldest = older.first, oldest.sequence < limit,
+            oldest.ends.allSatisfy({ segment, end in (layered(segment) ?? end) >= end })
+        {
             older.removeFirst()
             spares.give("\(directory)/\(Self.name(oldest.sequence))")
         }
     }
 
-    // MARK: Auditing
+    // MARK: Reading beside appends
 
     /// A file and how far it has been appended to. What lies there stays as it is until the file is recycled.
     package struct Extent: Sendable {
         fileprivate var path: String
-        fileprivate var sequence: UInt64
+        package var sequence: UInt64
         fileprivate var bytes: Int
     }
 
-    /// All that has been appended and not recycled, oldest first.
+    /// All that has been appended and not recycled, oldest first; the last one is being appended to.
     package var extents: [Extent] {
         let full = older.map { (sequence: $0.sequence, bytes: fileBytes) }
         let all = current == nil ? full : full + [(sequence, offset)]
@@ -236,15 +241,15 @@ package final class Journal {
         }
     }
 
-    /// Reads a file from the disk and hands every sound batch to `body`; none if the file has been recycled meanwhile, for
-    /// then all that was in it is in layers. Needs no lock.
-    package static func audit(_ extent: Extent, _ body: (SegmentID, BatchHeader) -> Void) throws(StorageFailure) {
+    /// Reads a file from the disk and hands every sound entry to `body`; none if the file has been recycled meanwhile.
+    /// Needs no lock.
+    package static func read(_ extent: Extent, _ body: (JournalEntry) -> Void) throws(StorageFailure) {
         guard let content = try readFresh(extent.path, count: extent.bytes) else { return }
         var at = headerBytes
         while at + JournalEntry.frontBytes <= content.writerIndex {
             switch JournalEntry.parse(content, at: at, sequence: extent.sequence) {
             case .entry(let entry, _, let next):
-                if case .batch(let header, _) = entry.record { body(entry.segment, header) }
+                body(entry)
                 at = next
             case .damaged(_, _, _, let next): at = next
             case .nothing: at = JournalEntry.nextMagic(in: content, from: at + JournalEntry.alignment)
@@ -257,10 +262,15 @@ package final class Journal {
         return "journal-" + String(repeating: "0", count: 16 - digits.count) + digits
     }
 
-    private func liveFiles() throws(StorageFailure) -> [(String, UInt64)] {
-        try listDirectory(directory).compactMap { name in
-            guard name.hasPrefix("journal-"), let sequence = UInt64(name.dropFirst(8), radix: 16) else { return nil }
-            return (name, sequence)
-        }.sorted { $0.1 < $1.1 }
+    /// The files that there are, oldest first; the last one may be being appended to.
+    package var liveFiles: [LiveFile] {
+        get throws(StorageFailure) {
+            try listDirectory(directory).compactMap { name in
+                guard name.hasPrefix("journal-"), let sequence = UInt64(name.dropFirst(8), radix: 16) else {
+                    return nil
+                }
+                return LiveFile(path: "\(directory)/\(name)", sequence: sequence)
+            }.sorted { $0.sequence < $1.sequence }
+        }
     }
 }

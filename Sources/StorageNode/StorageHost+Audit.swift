@@ -45,8 +45,11 @@ extension StorageHost {
         let extents = device.withLock { $0.journal.extents }
         var found: [SegmentID: Set<LSN>] = [:]
         for extent in extents {
-            try Journal.audit(extent) { segment, header in
-                if segment.node == node, segment.volume == volume { found[segment, default: []].insert(header.end) }
+            try Journal.read(extent) { entry in
+                guard case .batch(let header, _) = entry.record, entry.segment.node == node,
+                    entry.segment.volume == volume
+                else { return }
+                found[entry.segment, default: []].insert(header.end)
             }
         }
         // A file may have been recycled while we read: what was in it is in layers now.

@@ -37,39 +37,6 @@ extension StorageHost {
     /// A node that was stopped reads its part of the journal again, as after a crash.
     private func startNode(_ node: NodeID) throws { try rejoin(node) { $0.down.remove(node) != nil } }
 
-    /// - Parameter release: ends the state that keeps the node out; false if it was not in it
-    /// - Throws: if the journal cannot be read; the node is out then, and tried again
-    func rejoin(_ node: NodeID, releasing release: (inout State) -> Bool) throws {
-        try rejoining.withLock { _ in
-            let wasOut = state.withLock { state in
-                // Somebody else may keep it out as well.
-                guard release(&state), !state.isOut(node) else { return false }
-                state.starting.insert(node)
-                return true
-            }
-            guard wasOut else { return }
-            closeLayers(of: node)
-            sweep([node])
-            let read = Result { () throws(StorageFailure) in try readJournal(of: node) }
-            if case .failure(let failure) = read { state.withLock { takeOut(node, failure, in: &$0) } }
-            checkLayers()
-            state.withLock { state in _ = state.starting.remove(node) }
-            settle()
-            try read.get()
-        }
-    }
-
-    private func readJournal(of node: NodeID) throws(StorageFailure) {
-        try device.withLock { device throws(StorageFailure) in
-            let report = try device.journal.scan { entry in if entry.segment.node == node { replay(entry) } }
-            note(lost: report.lost.filter { $0.segment.node == node })
-            state.withLock { state in
-                for id in state.segments.keys.sorted() where id.node == node { catchUpWithLayers(id, in: &state) }
-            }
-            repeatCheckpoint(of: node, &device)
-        }
-    }
-
     /// Flips a bit in as many places of the node's layers, or of its journal entries if it has no layers.
     private func corrupt(_ node: NodeID, blocks: Int) throws {
         let ids = state.withLock { state in state.segments.keys.filter { $0.node == node }.sorted() }

@@ -163,20 +163,6 @@ extension StorageHost {
         }
     }
 
-    func recycleJournal() {
-        device.withLock { device in
-            let floors = state.withLock { state -> [SegmentID: LSN]? in
-                // A node that is out left its promises in the old files: new ones do not repeat them. And a floor counts
-                // only once it is on disk.
-                guard state.nodes.allSatisfy({ state.isReady($0) }), !state.queue.contains(where: \.entry.record.isFloor) else {
-                    return nil
-                }
-                return state.segments.mapValues(\.machine.floor.lsn)
-            }
-            if let floors { device.journal.recycle { floors[$0] } }
-        }
-    }
-
     // MARK: - Damage
 
     /// Takes a segment whose layers are damaged out of service and has it copied from a peer.

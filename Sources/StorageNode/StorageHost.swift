@@ -92,6 +92,9 @@ package final class StorageHost: Sendable {
     let removing = Mutex<Void>(())
     /// Held while a node reads its journal again: one at a time.
     let rejoining = Mutex<Void>(())
+    /// Held while journal files are given back, or must not be. Of each node that is out, the first file that it needs: what
+    /// it has in those before is repeated in later ones.
+    let recycling = Mutex<[NodeID: UInt64]>([:])
     let cache: ChunkCache
     let layering = EventCount()
     let layered = EventCount()
@@ -263,7 +266,7 @@ package final class StorageHost: Sendable {
     }
 
     /// Promises, tenures and floors are kept twice: a segment whose promise is unreadable is a segment lost.
-    private static let stateCopies = 2
+    static let stateCopies = 2
 
     /// What a segment's machine would have to read to know all but its parts.
     private func checkpoint(of ids: some Sequence<SegmentID>, in state: borrowing State) -> [JournalEntry] {
@@ -352,7 +355,7 @@ package final class StorageHost: Sendable {
     }
 
     /// False if the device failed: nothing that arrives is kept then.
-    private func write(_ entries: [JournalEntry], to device: inout Device) -> Bool {
+    func write(_ entries: [JournalEntry], to device: inout Device) -> Bool {
         do throws(StorageFailure) {
             if !device.journal.fits(entries) { try rotate(&device) }
             try device.journal.append(entries)

@@ -65,6 +65,8 @@ package struct StorageHostConfiguration: Sendable {
     package var startsWithoutPins = false
     /// Size of one journal file.
     package var journalFileBytes = Journal.fileBytes
+    /// More journal files than this are not kept for nodes that are out.
+    package var journalFilesMax = 16
     /// For tests.
     package var onLayerStep: LayerStore.StepHook?
 

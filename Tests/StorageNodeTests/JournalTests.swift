@@ -95,9 +95,11 @@ import VolumeModel
         }
     }
 
-    private static func audited(_ journal: Journal) throws -> [LSN] {
+    private static func audited(_ extents: [Journal.Extent]) throws -> [LSN] {
         var found: [LSN] = []
-        for extent in journal.extents { try Journal.audit(extent) { found.append($1.end) } }
+        for extent in extents {
+            try Journal.read(extent) { if case .batch(let header, _) = $0.record { found.append(header.end) } }
+        }
         return found
     }
 
@@ -108,15 +110,15 @@ import VolumeModel
             try journal.append([Self.entry(1), Self.entry(2)])
             try journal.rotate(checkpoint: [])
             try journal.append([Self.entry(3)])
-            #expect(try Self.audited(journal) == [LSN(200), LSN(300), LSN(400)])
+            #expect(try Self.audited(journal.extents) == [LSN(200), LSN(300), LSN(400)])
             // The last append's flush has ended, so damage in it is damage.
             try Self.damage(3, in: directory)
             try Self.damage(1, in: directory)
-            #expect(try Self.audited(journal) == [LSN(300)])
+            #expect(try Self.audited(journal.extents) == [LSN(300)])
             let before = journal.extents
             journal.recycle { _ in LSN(300) }
-            #expect(try Self.audited(journal) == [])
-            for extent in before { try Journal.audit(extent) { #expect($1.end > LSN(300)) } }
+            #expect(try Self.audited(journal.extents) == [])
+            #expect(try Self.audited(before).allSatisfy { $0 > LSN(300) })
         }
     }
 }

@@ -47,6 +47,7 @@ import VolumeModel
             peers: PeerDirectory([PeerAddress(nodes: [a1], host: "127.0.0.1", port: 1)]), listenHost: "127.0.0.1",
             listenPort: 0, security: .plain)
         configuration.journalFileBytes = 1 << 20
+        configuration.journalFilesMax = 2
         configuration.historyBytes = 0
         configuration.layerBytes = layerBytes
         configuration.onLayerStep = onLayerStep
@@ -131,7 +132,8 @@ import VolumeModel
 
     /// Hands nodes the next batch, a few bytes long, and says that all before it is durable.
     private static func append(
-        after start: LSN, to nodes: [NodeID] = [a1], on host: StorageHost, _ connection: UInt64
+        after start: LSN, to nodes: [NodeID] = [a1], of volume: VolumeID = volume, on host: StorageHost,
+        _ connection: UInt64
     ) throws -> LSN {
         var encoder = RecordEncoder(reusing: ByteBuffer())
         let end = encoder.timestamp(microseconds: start.value, flags: 1, epoch: .none, position: start)
@@ -213,6 +215,38 @@ import VolumeModel
             defer { next.stop() }
             let segment = try #require(next.status()[0].segments.first)
             #expect(segment.promised == 7 && segment.membership == 1 && segment.isMember)
+        }
+    }
+
+    @Test func `the journal of a host does not grow for a node that is out, and the node loses nothing`() throws {
+        try Self.withHost(layerBytes: 1 << 10) { host, directory in
+            try host.addNode(Self.a2, directory: nil)
+            // Alone in its group, so that nobody gives back to a1 what it might lose.
+            Self.make(Self.a2, of: Self.other, on: host)
+            let connection = host.connect { _ in }
+            var own = LSN.zero
+            for _ in 0..<5 { own = try Self.append(after: own, on: host, connection) }
+            host.deliver(
+                .claim(VolumeEpoch(7), claimant: 1), to: Self.id(Self.a1), from: .driver(connection), payload: nil,
+                create: false)
+            try host.inject(.killNode(Self.a1))
+            var (end, most) = (LSN.zero, 0)
+            for _ in 0..<2500 {
+                end = try Self.append(after: end, to: [Self.a2], of: Self.other, on: host, connection)
+                most = max(most, host.journalStatistics().files)
+                usleep(200)
+            }
+            #expect(end.value > 0 && most < 8, "\(most) files")
+            func check(_ host: StorageHost) throws {
+                let segment = try #require(host.status()[0].segments.first)
+                #expect(segment.promised == 7 && segment.membership == 1 && segment.scl == own.value)
+            }
+            try host.inject(.startNode(Self.a1))
+            try check(host)
+            host.stop()
+            let next = try Self.open(directory)
+            defer { next.stop() }
+            try check(next)
         }
     }
 
