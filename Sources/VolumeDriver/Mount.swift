@@ -69,7 +69,7 @@ extension VolumeDriver {
                 throw DriverError("the cache has another \(item.path)")
             }
             let hadHoles = old?.hasHoles(inode: UInt64(info.st_ino)) ?? hasHole(path)
-            ring.enter(inode: UInt64(info.st_ino), file: id, holes: hadHoles || doubted.contains(id))
+            try ring.enter(inode: UInt64(info.st_ino), file: id, holes: hadHoles || doubted.contains(id))
             for doubt in inDoubt where doubt.file == id { try punch(path, doubt) }
         }
         return adopt(ring, isEmpty: namespace.fileCount == 0)
@@ -177,7 +177,7 @@ extension VolumeDriver {
                 fchown(fd, uid_t(bitPattern: configuration.owner.uid), gid_t(bitPattern: configuration.owner.gid)) == 0,
                 fchmod(fd, mode_t(file.mode & 0o7777)) == 0, fstat(fd, &info) == 0
             else { throw failed("lay out", path) }
-            ring.enter(inode: UInt64(info.st_ino), file: id, holes: file.size > 0)
+            try ring.enter(inode: UInt64(info.st_ino), file: id, holes: file.size > 0)
         }
     }
 

@@ -125,7 +125,8 @@ final class Ring: @unchecked Sendable {  // Fields are written by `init` only; s
     }
 
     /// Tells the shim which volume file a local inode is. Before the engine starts only.
-    func enter(inode: UInt64, file: FileID, holes: Bool) {
+    /// - Throws: if there is no room, which half a million files leave
+    func enter(inode: UInt64, file: FileID, holes: Bool) throws(DriverError) {
         var slot = Int(bx_file_hash(inode) & UInt64(Self.fileSlots - 1))
         for _ in 0..<Int(BX_FILE_PROBE) {
             if files[slot].inode == 0 || files[slot].inode == UInt64.max || files[slot].inode == inode {
@@ -136,6 +137,6 @@ final class Ring: @unchecked Sendable {  // Fields are written by `init` only; s
             }
             slot = (slot + 1) & (Self.fileSlots - 1)
         }
-        preconditionFailure("the file table is sized for a load of one half")
+        throw DriverError("the volume has too many files: the table of \(Self.fileSlots) has no room for one more")
     }
 }

@@ -2,7 +2,6 @@
 """Accounts, with the real client: how they log in, what the administrator may do, and that nobody can turn durability off."""
 
 import contextlib
-import os
 import shutil
 import subprocess
 import urllib.parse
@@ -13,10 +12,6 @@ from harness.region import until
 from maria_wire import Connection, Lost, ServerError
 
 pytestmark = pytest.mark.skipif(shutil.which("mysql") is None, reason="no mysql client")
-
-# Debian has the plugin in mariadb-server, the package that also runs a service; its programs alone come without.
-NEEDS_ED25519 = pytest.mark.skipif(
-    not os.path.exists("/usr/lib/mysql/plugin/auth_ed25519.so"), reason="Debian's mariadb-server is not installed")
 
 SETTINGS = "@@GLOBAL.innodb_flush_log_at_trx_commit, @@GLOBAL.sync_binlog"
 # Each is a way to commits that are acknowledged and not durable, or a way to the privileges for it.
@@ -59,7 +54,7 @@ def client(region, user, password, statement="SELECT CURRENT_USER()"):
     return result.stdout.strip() if result.returncode == 0 else result.stderr.strip()
 
 
-@pytest.mark.parametrize("plugin", ["mysql_native_password", pytest.param("ed25519", marks=NEEDS_ED25519)])
+@pytest.mark.parametrize("plugin", ["mysql_native_password", "ed25519"])
 def test_an_account_logs_in_with_its_password_and_no_other(region, plugin):
     user = f"by_{plugin}"
     with region.connect() as connection:
