@@ -34,6 +34,7 @@ shim:
 
 ## All tests.
 test: setup build
+	scripts/check-purity
 	$(MAKE) --no-print-directory -s -C Shim check
 	$(UNIT)
 	scripts/test

@@ -95,6 +95,9 @@ package protocol EngineAdapter: Sendable {
     var settings: EngineSettings { get }
     /// fnmatch(3) patterns of file names that stay local: they are never shipped and may be lost.
     var localNames: [String] { get }
+    /// fnmatch(3) patterns of paths within the volume whose blocks a size cap of the cache leaves alone: logs that are read
+    /// once more at most, and go as a whole soon.
+    var logPaths: [String] { get }
     /// The engine's data directory within the volume's root.
     var dataDirectory: String { get }
     /// Where the running engine's messages go, and those of the program that fills a volume.

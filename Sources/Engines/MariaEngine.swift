@@ -17,6 +17,8 @@ package struct MariaEngine: EngineAdapter {
 
     /// Temporary tables, and what a server writes down to start warm: of no use to another one.
     package let localNames = ["*.err", "*.pid", "ib_buffer_pool*", "ibtmp1", "#innodb_temp"]
+    /// None: InnoDB's log stays for good, and binlogs for long.
+    package let logPaths: [String] = []
 
     package var logFile: String { "\(settings.directory)/mariadb.log" }
     package var creationLogFile: String { "\(settings.directory)/install.log" }

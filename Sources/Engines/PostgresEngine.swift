@@ -18,6 +18,7 @@ package struct PostgresEngine: EngineAdapter {
     package let localNames = [
         "postmaster.pid", "postmaster.opts", "pgsql_tmp*", "pg_internal.init*", ".s.PGSQL*", Self.standbySignal,
     ]
+    package let logPaths = ["*/pg_wal/*"]
     private static let standbySignal = "standby.signal"
 
     package var logFile: String { "\(settings.directory)/postgres.log" }

@@ -102,8 +102,8 @@ package struct StatementTable {
         }
     }
 
-    /// Seeded per process, so that names cannot be chosen to collide.
-    private static let seed = UInt64.random(in: 1...UInt64.max)
+    /// Another one in each process, as the standard library's hashes are, so that names cannot be chosen to collide.
+    private static let seed = UInt64(bitPattern: Int64(Hasher().finalize()))
 
     private var entries: [UInt64: Entry] = [:]
     package private(set) var count = 0

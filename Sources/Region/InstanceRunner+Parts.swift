@@ -46,6 +46,7 @@ extension InstanceRunner {
         if let bytes = role.prefetchBytes { configuration.prefetchBytes = bytes }
         if let account { configuration.owner = (account.uid, account.gid) }
         configuration.local = engine.localNames
+        configuration.unevicted = engine.logPaths
         if role.part != .mount { configuration.networkFault = networkFault }
         configuration.nodes = try role.nodes.map(RoleConfiguration.node)
         return configuration

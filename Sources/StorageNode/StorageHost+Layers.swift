@@ -35,7 +35,10 @@ extension StorageHost {
                 total += bytes
                 tailBytes.store(total, ordering: .relaxed)
                 guard bytes >= configuration.layerBytes || ((isJournalLong || isCrowded) && bytes > 0) else { continue }
-                if cutLayers(key) { worked = true }
+                if cutLayers(key) {
+                    worked = true
+                    compactLayers(key)
+                }
             }
             tailBytes.store(bytesHeld(by: keys), ordering: .relaxed)
             if worked {
@@ -76,9 +79,12 @@ extension StorageHost {
         }
         settle()
         dropTail(key)
+        return worked
+    }
+
+    private func compactLayers(_ key: GroupKey) {
         let ids = nodes.map { SegmentID(volume: key.volume, group: key.group, node: $0) }
         for (place, id) in ids.enumerated() { compact(id, with: ids[(place + 1)...]) }
-        return worked
     }
 
     /// - Parameter draft: what a node before this one made; made anew unless this node can take it

@@ -13,19 +13,18 @@ internal import VolumeModel
 ///
 /// A driver's appends are journaled and flushed on the connection's event loop, on purpose: handing them to another thread
 /// would cost two context switches a commit, and the loop has nothing better to do for that driver. Calls, which may read
-/// layers, go to a thread pool.
+/// layers, go to threads: reads that an engine waits for to others than those that take as long as they take.
 final class StorageServer: Sendable {
     private let group: MultiThreadedEventLoopGroup
-    private let pool: NIOThreadPool
+    private let pools: CallPools
     private let channel: any Channel
 
     init(_ host: StorageHost) throws {
         group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
         for loop in group.makeIterator() { loop.execute { bx_thread_is_commit_path() } }
-        pool = NIOThreadPool(numberOfThreads: 2)
-        pool.start()
+        pools = CallPools()
         let context = try host.configuration.security.serverContext()
-        let pool = self.pool
+        let pools = self.pools
         channel = try ServerBootstrap(group: group)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -34,7 +33,7 @@ final class StorageServer: Sendable {
                     let pipeline = channel.pipeline.syncOperations
                     if let context { try pipeline.addHandler(NIOSSLServerHandler(context: context)) }
                     try pipeline.addHandler(FrameHandler())
-                    try pipeline.addHandler(ConnectionHandler(host: host, pool: pool))
+                    try pipeline.addHandler(ConnectionHandler(host: host, pools: pools))
                 }
             }
             .bind(host: host.configuration.listenHost, port: host.configuration.listenPort).wait()
@@ -43,7 +42,29 @@ final class StorageServer: Sendable {
     func stop() {
         try? channel.close().wait()
         try? group.syncShutdownGracefully()
-        try? pool.syncShutdownGracefully()
+        pools.stop()
+    }
+}
+
+private struct CallPools: Sendable {
+    private let reads = NIOThreadPool(numberOfThreads: 2)
+    private let others = NIOThreadPool(numberOfThreads: 2)
+
+    init() {
+        reads.start()
+        others.start()
+    }
+
+    func pool(of call: ServiceCall) -> NIOThreadPool {
+        switch call {
+        case .blocks, .namespace, .inventory, .pin: reads
+        case .digests, .log, .layers, .layerContent, .timeline, .audit, .scrub: others
+        }
+    }
+
+    func stop() {
+        try? reads.syncShutdownGracefully()
+        try? others.syncShutdownGracefully()
     }
 }
 
@@ -62,16 +83,16 @@ private final class ConnectionHandler: ChannelInboundHandler {
     typealias OutboundOut = Frame
 
     private let host: StorageHost
-    private let pool: NIOThreadPool
+    private let pools: CallPools
     private var connection: UInt64?
     /// Parts of appends that arrived since the last flush.
     private var parts: [StorageHost.AppendedPart] = []
     private var vdl = LSN.zero
     private var isAppending = false
 
-    init(host: StorageHost, pool: NIOThreadPool) {
+    init(host: StorageHost, pools: CallPools) {
         self.host = host
-        self.pool = pool
+        self.pools = pools
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -146,7 +167,7 @@ private final class ConnectionHandler: ChannelInboundHandler {
     private func answer(_ request: UInt64, _ call: ServiceCall, _ context: ChannelHandlerContext) {
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         let host = self.host
-        pool.runIfActive(eventLoop: context.eventLoop) { () -> (Bool, ByteBuffer) in
+        pools.pool(of: call).runIfActive(eventLoop: context.eventLoop) { () -> (Bool, ByteBuffer) in
             do { return (false, try host.answer(call)) } catch { return (true, ByteBuffer(string: "\(error)")) }
         }.whenSuccess { isError, body in
             let (handler, context) = bound.value

@@ -29,6 +29,8 @@ package struct DriverConfiguration: Sendable {
     package var owner: (uid: Int32, gid: Int32) = (-1, -1)
     /// fnmatch patterns of names that stay local.
     package var local: [String] = []
+    /// fnmatch patterns of paths whose blocks are not evicted.
+    package var unevicted: [String] = []
     /// Nodes of a new protection group: six, two in each zone.
     package var nodes: [NodeID] = []
     /// Log area of the ring, bytes, a power of two.

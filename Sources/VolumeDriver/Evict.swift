@@ -30,7 +30,7 @@ extension VolumeDriver {
         var used = localBytes(namespace)
         guard used > cap else { return }
         let target = cap * Self.targetPercent / 100
-        let files = Self.evictable(namespace)
+        let files = evictable(namespace)
         guard !files.isEmpty else { return }
         var turn = files.firstIndex { $0.id >= start.file } ?? 0
         var offset = files[turn].id == start.file ? start.offset : 0
@@ -52,11 +52,14 @@ extension VolumeDriver {
         logger.debug("evicted", metadata: ["bytes": "\(used)"])
     }
 
-    /// All but WAL files, by id: one of these is read once more at most, and its blocks go with it.
-    private static func evictable(_ namespace: Namespace) -> [(path: String, id: FileID)] {
+    /// By id.
+    private func evictable(_ namespace: Namespace) -> [(path: String, id: FileID)] {
         var files: [(path: String, id: FileID)] = []
         namespace.forEachItem { item in
-            if case .file(let id) = item.entry, !item.path.contains("pg_wal/") { files.append((item.path, id)) }
+            guard case .file(let id) = item.entry,
+                !configuration.unevicted.contains(where: { fnmatch($0, item.path, 0) == 0 })
+            else { return }
+            files.append((item.path, id))
         }
         return files.sorted { $0.id < $1.id }
     }
