@@ -214,7 +214,9 @@ extension VolumeDriver {
     func survey(for lsn: LSN?) throws -> (vdl: LSN, required: [GroupID: LSN]) {
         let started = bx_monotonic_ns()
         while true {
-            let (vdl, required, answered) = surveyOnce()
+            let (vdl, _, _) = surveyOnce()
+            // What was durable then is what these nodes have now.
+            let (_, required, answered) = surveyOnce()
             let elapsed = bx_monotonic_ns() - started
             if answered >= Membership.readQuorum {
                 if vdl >= lsn ?? .zero || elapsed > 3_000_000_000 { return (vdl, required) }
@@ -226,9 +228,12 @@ extension VolumeDriver {
         }
     }
 
+    /// - Returns: the newest LSN known to be durable; for each group, an LSN that a node is to be complete to before it is
+    ///   asked for what was durable when this was called; and how many nodes have answered
     func surveyOnce() -> (vdl: LSN, required: [GroupID: LSN], answered: Int) {
         var vdl = LSN.zero
-        var required: [GroupID: LSN] = [:]
+        var ends: [GroupID: [LSN]] = [:]
+        var joint: Set<GroupID> = []
         var answered = 0
         for node in transport.nodes {
             guard let body = try? transport.call(.inventory, node: node),
@@ -239,11 +244,18 @@ extension VolumeDriver {
                 for segment in entry.segments where segment.volume == configuration.volume.description {
                     vdl = max(vdl, LSN(segment.vdl))
                     let group = GroupID(segment.group)
-                    required[group] = max(required[group] ?? .zero, LSN(segment.scl))
+                    ends[group, default: []].append(LSN(segment.scl))
+                    if segment.sets.count > 1 { joint.insert(group) }
                 }
             }
         }
-        return (vdl, required, answered)
+        // Two of six may lack what is durable, three of seven while one is being replaced. The others have it; what only some
+        // of them have need not be durable, and a takeover may annul it: then no node would ever be complete to there.
+        let required = ends.map { group, ends in
+            let lacking = Membership.copies - Membership.writeQuorum + (joint.contains(group) ? 1 : 0)
+            return (group, ends.sorted(by: >)[max(0, ends.count - lacking - 1)])
+        }
+        return (vdl, Dictionary(uniqueKeysWithValues: required), answered)
     }
 
     // MARK: - Ending

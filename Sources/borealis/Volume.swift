@@ -117,7 +117,12 @@ extension Volume {
         static let configuration = CommandConfiguration(
             abstract: "Make a new version of the master key and wrap every data key again. No data is rewritten.")
         @OptionGroup var region: RegionOptions
-        func run() throws { print(try region.client.send(AdminRequest(.rotateKeys)).note ?? "done") }
+        @Flag(help: "Print JSON.") var json = false
+
+        func run() throws {
+            let note = try region.client.send(AdminRequest(.rotateKeys)).note ?? "done"
+            json ? try ["note": note].printJSON() : print(note)
+        }
     }
 
     struct Open: ParsableCommand {
