@@ -51,7 +51,9 @@ extension RDSService {
             guard state.instances[id] == nil else {
                 throw fault("DBInstanceAlreadyExistsFault", "DB instance already exists")
             }
-            guard [.creating, .available, .modifying].contains(cluster.status) else {
+            guard
+                [.creating, .available, .modifying, .renaming, .resettingMasterCredentials].contains(cluster.status)
+            else {
                 throw fault(
                     "InvalidDBClusterStateFault",
                     "The DB cluster \(cluster.id) is not available: it is \(cluster.status.rawValue).")
@@ -317,6 +319,17 @@ extension RDSService {
             if input.string("FinalDBSnapshotIdentifier") != nil {
                 throw AWSError.invalidCombination(
                     "FinalDBSnapshotIdentifier can not be specified when deleting a cluster instance.")
+            }
+            let heirs = state.members(of: cluster.id).filter { $0.id != record.id && $0.status != .deleting }
+            // A writer hands over first, and where instances are being stopped or started nobody can take over.
+            guard
+                heirs.isEmpty || !state.isWriter(record, of: cluster)
+                    || ![.stopping, .stopped, .starting].contains(cluster.status)
+            else {
+                throw fault(
+                    "InvalidDBClusterStateFault",
+                    "The writer \(record.id) cannot be deleted before its readers while the cluster \(cluster.id) is "
+                        + "\(cluster.status.rawValue).")
             }
             record.status = .deleting
             record.deleted = .now
