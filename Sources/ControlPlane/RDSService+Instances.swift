@@ -257,8 +257,12 @@ extension RDSService {
                     "Database instance is not in available state: \(record.id) is \(record.status.rawValue).")
             }
             try change(&record, cluster, input, in: state)
-            if let newClass, newClass != record.instanceClass {
-                if input.boolean("ApplyImmediately") == true {
+            // What waits for its time comes with a request that waits for nothing, and goes by one for the class that it has.
+            let isImmediate = input.boolean("ApplyImmediately") == true
+            if newClass == record.instanceClass {
+                record.pendingClass = nil
+            } else if let newClass = newClass ?? (isImmediate ? record.pendingClass : nil) {
+                if isImmediate {
                     record.instanceClass = newClass
                     record.pendingClass = nil
                     record.generation += 1
