@@ -144,7 +144,7 @@ extension RDSService {
         }
         if let tier = try input.integer("PromotionTier", in: 0...15) { record.promotionTier = tier }
         if let window = try input.window("PreferredMaintenanceWindow", isWeekly: true) {
-            record.maintenanceWindow = window
+            record.maintenanceWindow = window.text
         }
         if let type = input.string("StorageType"), type != cluster.storageType {
             throw fault(

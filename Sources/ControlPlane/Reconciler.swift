@@ -421,7 +421,7 @@ package actor Reconciler {
     /// In its maintenance window an instance gets the class that waits for it.
     private func beginMaintenance(of instance: InstanceRecord, _ cluster: ClusterRecord) async throws -> Bool {
         guard let pending = instance.pendingClass, cluster.status == .available,
-            MaintenanceWindow(instance.maintenanceWindow)?.contains(.now) == true
+            TimeWindow(instance.maintenanceWindow)?.contains(.now) == true
         else { return false }
         try await settle(instance, .modifying, .classChanging) {
             $0.instanceClass = pending

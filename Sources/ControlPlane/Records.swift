@@ -86,6 +86,8 @@ package struct ClusterRecord: StateRecord {
     package var backupWindow: String
     package var maintenanceWindow: String
     package var storageType: String
+    /// Before it, `StorageType` does not become I/O-Optimized once more.
+    package var ioOptimizedNext: Timestamp?
     package var kmsKey: String?
     package var logExports: [String]
     package var isDeletionProtected: Bool

@@ -63,4 +63,74 @@ import Testing
         found = try await modifyInstance(["ApplyImmediately": true])
         #expect(Self.classes(found) == ["db.t4g.large", nil] && found["DBInstanceStatus"] == "available")
     }
+
+    // MARK: - Windows
+
+    private func windows(_ id: String, _ members: [String: AWSValue]) async throws -> [String?] {
+        let made = try await fixture.perform("CreateDBCluster", ServiceFixture.cluster(id).with(members))
+        return ["PreferredBackupWindow", "PreferredMaintenanceWindow"].map { made["DBCluster"]?[$0]?.string }
+    }
+
+    @Test func `a window that was not asked for is not in the other one's way`() async throws {
+        #expect(try await windows("d", [:]) == ["03:00-03:30", "sun:05:00-sun:05:30"])
+        #expect(
+            try await windows("e", ["PreferredBackupWindow": "04:45-06:15"]) == ["04:45-06:15", "sun:06:15-sun:06:45"])
+        #expect(
+            try await windows("f", ["PreferredMaintenanceWindow": "Tue:23:00-Wed:04:00"]) == [
+                "04:00-04:30", "tue:23:00-wed:04:00",
+            ])
+        #expect(
+            try await windows("g", ["PreferredMaintenanceWindow": "tue:04:00-tue:04:30"]) == [
+                "03:00-03:30", "tue:04:00-tue:04:30",
+            ])
+    }
+
+    @Test(arguments: [
+        ["PreferredBackupWindow": "04:45-05:15"], ["PreferredMaintenanceWindow": "mon:03:29-mon:03:59"],
+        ["PreferredBackupWindow": "23:30-00:30", "PreferredMaintenanceWindow": "mon:00:00-mon:00:30"],
+    ])
+    func `windows do not overlap`(members: [String: String]) async throws {
+        let input = AWSValue.structure(["DBClusterIdentifier": "c"]).with(members.mapValues(AWSValue.string))
+        let error = await refusal("ModifyDBCluster", input)
+        #expect(error?.message == "The backup window and maintenance window must not overlap.")
+        #expect(error?.code == "InvalidParameterValue")
+    }
+
+    @Test func `windows that lie over each other since earlier are left alone`() async throws {
+        try await fixture.keeper.update { $0.clusters["c"]?.backupWindow = "05:00-06:00" }
+        #expect(try await modify(["BackupRetentionPeriod": 3])["PreferredBackupWindow"] == "05:00-06:00")
+    }
+
+    @Test(arguments: [
+        ("PreferredBackupWindow", "05:00-05:29"), ("PreferredBackupWindow", "05:00-05:00"),
+        ("PreferredMaintenanceWindow", "sun:05:00-sun:05:00"), ("PreferredMaintenanceWindow", "sun:05:00-mon:05:01"),
+    ])
+    func `a window has half an hour to a day`(name: String, text: String) async throws {
+        let error = await refusal("ModifyDBCluster", .structure(["DBClusterIdentifier": "c", name: .string(text)]))
+        #expect(error?.code == "InvalidParameterValue")
+    }
+
+    // MARK: - Storage
+
+    @Test func `a cluster becomes optimized for input and output once a month`() async throws {
+        #expect(try await modify(["StorageType": "aurora"])["IOOptimizedNextAllowedModificationTime"] == nil)
+        let changed = try await modify(["StorageType": "aurora-iopt1"])
+        let next = try #require(changed["IOOptimizedNextAllowedModificationTime"]?.timestamp)
+        // The same again is no change, and back it goes at any time.
+        _ = try await modify(["StorageType": "aurora-iopt1"])
+        let back = try await modify(["StorageType": "aurora"])
+        #expect(back["StorageType"] == "aurora")
+        #expect(back["IOOptimizedNextAllowedModificationTime"]?.timestamp == next)
+        let input: AWSValue = ["DBClusterIdentifier": "c", "StorageType": "aurora-iopt1"]
+        #expect(await refusal("ModifyDBCluster", input)?.code == "InvalidParameterCombination")
+        try await fixture.keeper.update { $0.clusters["c"]?.ioOptimizedNext = Timestamp(seconds: 1) }
+        #expect(try await modify(["StorageType": "aurora-iopt1"])["StorageType"] == "aurora-iopt1")
+    }
+
+    @Test func `a cluster that is made as one may become one once more`() async throws {
+        let made = try await fixture.perform(
+            "CreateDBCluster", ServiceFixture.cluster("d").with(["StorageType": "aurora-iopt1"]))
+        #expect(made["DBCluster"]?["StorageType"] == "aurora-iopt1")
+        #expect(made["DBCluster"]?["IOOptimizedNextAllowedModificationTime"] == nil)
+    }
 }
