@@ -83,6 +83,9 @@ struct Input: Sendable {
             }
             tags.append(Tag(key: key, value: text))
         }
+        guard tags.count <= Quota.tagsPerResource else {
+            throw .invalidValue("A resource has at most \(Quota.tagsPerResource) tags.")
+        }
         return tags
     }
 
