@@ -279,6 +279,7 @@ extension RDSService {
             "CopyTagsToSnapshot": .boolean(cluster.copiesTagsToSnapshots), "CrossAccountClone": false,
             "DomainMemberships": [], "TagList": Self.tagList(cluster.tags), "NetworkType": "IPV4",
             "DatabaseInsightsMode": "standard", "PerformanceInsightsEnabled": false,
+            "ClusterScalabilityType": "standard",
             "AutoMinorVersionUpgrade": .boolean(cluster.upgradesMinorVersions),
         ]
         if !cluster.host.isEmpty {

@@ -35,7 +35,8 @@ extension RDSService {
 
     private func createInstance(_ input: Input) async throws -> AWSValue {
         let id = try input.identifier("DBInstanceIdentifier")
-        let offer = try offer(input.required("Engine"), version: input.string("EngineVersion"))
+        let offer = try offer(input.required("Engine"), version: nil)
+        let version = input.string("EngineVersion")
         guard let clusterName = input.string("DBClusterIdentifier"), !clusterName.isEmpty else {
             throw AWSError.invalidCombination("The engine \(offer.name) requires DBClusterIdentifier.")
         }
@@ -48,6 +49,8 @@ extension RDSService {
                     "The engine name requested for your DB instance (\(offer.name)) doesn't match the engine name of your DB "
                         + "cluster (\(cluster.engine.awsName)).")
             }
+            // The cluster's own is good whatever has become of the package since.
+            if version != cluster.engineVersion { _ = try self.offer(offer.name, version: version) }
             guard state.instances[id] == nil else {
                 throw fault("DBInstanceAlreadyExistsFault", "DB instance already exists")
             }
@@ -229,6 +232,9 @@ extension RDSService {
             "DBInstanceArn": .string(account.arn("db", instance.id)), "IAMDatabaseAuthenticationEnabled": false,
             "PerformanceInsightsEnabled": false, "DeletionProtection": .boolean(cluster.isDeletionProtected),
             "AssociatedRoles": [], "TagList": Self.tagList(instance.tags), "NetworkType": "IPV4",
+            "DatabaseInsightsMode": "standard",
+            // The engine's own certificate is renewed by the supervisor; when it ends is not known here.
+            "CertificateDetails": ["CAIdentifier": .string(instance.certificateAuthority)],
         ]
         if let group = state.subnetGroup(cluster.subnetGroup, account) {
             fields["DBSubnetGroup"] = describe(group)
@@ -238,6 +244,8 @@ extension RDSService {
             fields["Endpoint"] = ["Address": .string(host), "Port": .integer(Int64(cluster.port))]
         }
         if let name = cluster.databaseName { fields["DBName"] = .string(name) }
+        if let lifecycle = cluster.engineLifecycleSupport { fields["EngineLifecycleSupport"] = .string(lifecycle) }
+        if let moment = cluster.automaticRestart { fields["AutomaticRestartTime"] = .timestamp(moment) }
         return .structure(fields)
     }
 

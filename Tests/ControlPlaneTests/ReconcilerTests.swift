@@ -119,4 +119,23 @@ import Testing
         #expect(events("0070").map(\.message) == ["Promoting previous primary again: i"])
         #expect(events("0071").isEmpty)
     }
+
+    @Test(.timeLimit(.minutes(1))) func `a newer package of the same major version is seen on what runs`() async throws
+    {
+        try await make("c", ["i"])
+        try await fixture.keeper.update { $0.clusters["c"]?.engineVersion = "15.3" }
+        // Until something runs it is what was asked for, which instances may be asked for as well.
+        _ = try await fixture.perform(
+            "CreateDBInstance", ServiceFixture.instance("j", "c").with(["EngineVersion": "15.3"]))
+        await #expect(throws: AWSError.self) {
+            try await fixture.perform(
+                "CreateDBInstance", ServiceFixture.instance("k", "c").with(["EngineVersion": "15.2"]))
+        }
+        try await settle("c")
+        let found = try await fixture.perform("DescribeDBInstances", ["DBInstanceIdentifier": "i"])
+        #expect(found["DBInstances"]?.list?.first?["EngineVersion"]?.string == "15.14")
+        try await fixture.keeper.update { $0.clusters["c"]?.engineVersion = "14.9" }
+        try await fixture.reconcile(plane, for: .milliseconds(200))
+        #expect(fixture.keeper.state.clusters["c"]?.engineVersion == "14.9")
+    }
 }
