@@ -365,6 +365,7 @@ extension RDSService {
         }
         state.clusters[old] = nil
         record.id = id
+        state.renameSource("db-cluster", from: old, to: id)
         state.note(.clusterRenamed(from: old, to: id), cluster: record, account: account, now: .now)
     }
 

@@ -133,4 +133,38 @@ import Testing
         #expect(made["DBCluster"]?["StorageType"] == "aurora-iopt1")
         #expect(made["DBCluster"]?["IOOptimizedNextAllowedModificationTime"] == nil)
     }
+
+    // MARK: - Names
+
+    private func sources(_ name: String, _ type: String, _ source: String) async throws {
+        _ = try await fixture.perform(
+            "CreateEventSubscription",
+            ServiceFixture.subscription(name).with(["SourceType": .string(type), "SourceIds": [.string(source)]]))
+    }
+
+    @Test func `subscriptions follow what is renamed`() async throws {
+        _ = try await fixture.perform("CreateDBProxy", ServiceFixture.proxy("p"))
+        try await fixture.keeper.update { $0.proxies["p"]?.status = .available }
+        try await sources("clusters", "db-cluster", "c")
+        try await sources("instances", "db-instance", "i")
+        try await sources("proxies", "db-proxy", "p")
+        _ = try await modify(["NewDBClusterIdentifier": "i"])
+        _ = try await modifyInstance(["NewDBInstanceIdentifier": "c"])
+        _ = try await fixture.perform("ModifyDBProxy", ["DBProxyName": "p", "NewDBProxyName": "q"])
+        let subscriptions = fixture.keeper.state.subscriptions
+        #expect(subscriptions["clusters"]?.sources == ["i"])
+        #expect(subscriptions["instances"]?.sources == ["c"])
+        #expect(subscriptions["proxies"]?.sources == ["q"])
+    }
+
+    @Test func `an instance tells what it has from its cluster`() async throws {
+        let moment = Timestamp(seconds: 1_800_000_000)
+        _ = try await modify(["EngineLifecycleSupport": "open-source-rds-extended-support-disabled"])
+        try await fixture.keeper.update { $0.clusters["c"]?.automaticRestart = moment }
+        let found = try await fixture.perform("DescribeDBInstances", [:])["DBInstances"]?.list?.first
+        #expect(found?["EngineLifecycleSupport"] == "open-source-rds-extended-support-disabled")
+        #expect(found?["AutomaticRestartTime"] == .timestamp(moment))
+        #expect(found?["CertificateDetails"]?["CAIdentifier"] == found?["CACertificateIdentifier"])
+        #expect(found?["DatabaseInsightsMode"] == "standard")
+    }
 }
