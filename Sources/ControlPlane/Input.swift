@@ -115,6 +115,8 @@ struct Input: Sendable {
 /// One page of a list: `MaxRecords` and `Marker`.
 struct Page {
     private static let sizes = 20...100
+    /// Without `MaxRecords`, also where it may be more.
+    private static let usualSize = 100
 
     private let size: Int
     private let after: String?
@@ -124,7 +126,7 @@ struct Page {
             throw .invalidValue(
                 "Invalid value \(wanted) for MaxRecords. Must be between \(sizes.lowerBound) and \(sizes.upperBound)")
         }
-        size = input.integer("MaxRecords") ?? sizes.upperBound
+        size = input.integer("MaxRecords") ?? Self.usualSize
         guard let marker = input.string("Marker"), !marker.isEmpty else {
             after = nil
             return
