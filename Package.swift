@@ -143,7 +143,7 @@ let package = Package(
         // Tests.
         .testTarget(name: "LogWireTests", dependencies: ["LogWire", "VolumeModel", "CBorealis", nioCore]),
         .testTarget(name: "AWSProtocolTests", dependencies: ["AWSProtocol", crypto]),
-        .testTarget(name: "ControlPlaneTests", dependencies: ["ControlPlane", "AWSProtocol", "Engines"]),
+        .testTarget(name: "ControlPlaneTests", dependencies: ["ControlPlane", "AWSProtocol", "Engines", logging]),
         .testTarget(name: "EndpointsTests", dependencies: ["Endpoints", nioCore, nioPosix, logging]),
         .testTarget(name: "SegmentCoreTests", dependencies: ["SegmentCore", "VolumeModel"]),
         .testTarget(name: "QuorumCoreTests", dependencies: ["QuorumCore", "SegmentCore", "VolumeModel"]),

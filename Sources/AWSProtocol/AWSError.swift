@@ -46,6 +46,9 @@ extension AWSError {
         return error
     }
 
+    package static let requestTooLarge = AWSError(
+        "RequestEntityTooLarge", "The request's body is longer than what is read of one.", status: 413)
+
     package static let internalFailure = AWSError(
         "InternalFailure", "The request failed because of an error of the control plane; its log says which.",
         status: 500)

@@ -36,6 +36,11 @@ struct APIEndpoint: Sendable {
         }
     }
 
+    /// The answer to a request that is refused before it is read.
+    func refuse(_ request: HTTPRequestMessage, _ error: AWSError) -> HTTPResponseMessage {
+        WireCodec.error(error, model: claimedModel(request), requestID: UUID().uuidString.lowercased())
+    }
+
     private func perform(
         _ request: HTTPRequestMessage, _ service: any AWSService, _ signer: SignatureV4.Signer, requestID: String
     ) async throws(AWSError) -> HTTPResponseMessage {

@@ -105,6 +105,6 @@ extension DesiredState {
         if let writer = cluster.writer, members(of: cluster.id).contains(where: { $0.planeID == writer }) {
             return instance.planeID == writer
         }
-        return members(of: cluster.id).min { ($0.created, $0.id) < ($1.created, $1.id) }?.id == instance.id
+        return members(of: cluster.id).min { $0.isOlder(than: $1) }?.id == instance.id
     }
 }

@@ -105,6 +105,7 @@ extension EngineSession {
     func parameterCatalog(of offer: EngineOffer) throws -> ParameterCatalogRecord {
         let question = CatalogQuestion(kind: kind)
         return ParameterCatalogRecord(
-            id: offer.family, engineVersion: offer.version, parameters: question.parameters(try run(question.sql + ";")))
+            id: offer.family, engineVersion: offer.version, parameters: question.parameters(try run(question.sql + ";"))
+        )
     }
 }

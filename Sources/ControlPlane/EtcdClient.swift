@@ -37,12 +37,26 @@ struct EtcdClient: Sendable {
         case value(String, Data)
     }
 
-    /// Carries out all of the changes if all of the conditions hold, else none.
+    /// The changes of a commit may have been made although nobody has said so.
+    struct Ambiguity: Error, CustomStringConvertible {
+        var cause: any Error
+        var description: String { "it is not known whether etcd has made a change: \(cause)" }
+    }
+
+    /// Carries out all of the changes if all of the conditions hold, else none. Of any error but `Ambiguity` it is certain
+    /// that none was carried out.
     ///
     /// - Returns: the revision of the changes; nil when a condition did not hold
     func commit(if conditions: [Condition], _ changes: [Change]) async throws -> Int64? {
-        let answer: TxnAnswer = try await call(
-            "kv/txn", TxnRequest(compare: conditions.map(Compare.init), success: changes.map(Op.init)))
+        let answer: TxnAnswer
+        do {
+            answer = try await call(
+                "kv/txn", TxnRequest(compare: conditions.map(Compare.init), success: changes.map(Op.init)))
+        } catch let failure as Failure where !failure.isCertain {
+            throw Ambiguity(cause: failure.error)
+        } catch let failure as Failure {
+            throw failure.error
+        }
         return answer.succeeded == true ? answer.header.number : nil
     }
 
@@ -206,30 +220,45 @@ struct EtcdClient: Sendable {
 
     // MARK: - HTTP
 
+    /// What etcd answers when it has not begun to carry out a call: it is not valid, not allowed, or there is no space. All
+    /// other errors, a timeout for one, come in the middle of it as well.
+    private static let refusals: Set<Int> = [400, 401, 403, 404, 429]
+
+    /// No server has answered a call as it should.
+    private struct Failure: Error, CustomStringConvertible {
+        var error: ControlError
+        /// Whether it is certain that no server has carried it out.
+        var isCertain: Bool
+        var description: String { "\(error)" }
+    }
+
     private func call<Answer: Decodable>(_ path: String, _ request: some Encodable) async throws -> Answer {
         let body = try JSONEncoder().encode(request)
-        var last: any Error = ControlError("no etcd server is named", remedy: "write etcd://host:port")
+        var last = Failure(
+            error: ControlError("no etcd server is named", remedy: "write etcd://host:port"), isCertain: true)
         for server in servers {
             let answer: HTTPCall.Answer
             let call = HTTPCall(host: server.host, port: server.port, tls: tls, answerBytesMax: Self.answerBytesMax)
             do {
                 answer = try await call.post("/v3/\(path)", headers: [("content-type", "application/json")], body: body)
             } catch {
-                last = ControlError(
+                last.error = ControlError(
                     "etcd at \(server.host):\(server.port) does not answer: \(error)",
                     remedy: tls == nil
                         ? "start it; one with TLS wants --state https://…" : "start it; check --state-ca, --state-cert")
+                if !(error is HTTPCall.Unsent) { last.isCertain = false }
                 continue
             }
             guard answer.status == 200 else {
                 let text = String(decoding: answer.body.prefix(300), as: UTF8.self)
                 // Another member of the cluster may have a leader.
-                last = ControlError(
+                last.error = ControlError(
                     "etcd refuses \(path): \(answer.status) \(text)", remedy: "see etcd's log; its alarms and quota")
+                if !Self.refusals.contains(answer.status) { last.isCertain = false }
                 continue
             }
             guard let value = try? JSONDecoder().decode(Answer.self, from: answer.body) else {
-                throw Self.unclear(path)
+                throw Failure(error: Self.unclear(path), isCertain: false)
             }
             return value
         }

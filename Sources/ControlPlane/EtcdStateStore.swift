@@ -16,6 +16,9 @@ internal import Synchronization
 ///
 /// etcd takes 128 operations a transaction. A larger commit is stored as a batch first, in one transaction, and is carried
 /// out from there; whoever loads the state carries out a batch that it finds. So it is all or nothing as well.
+///
+/// Of a change whose answer is lost nobody knows whether it was made, and a batch that was carried out in part must not be
+/// followed by other changes. After either, this process leads no more: it ends, and the next leader reads what there is.
 package final class EtcdStateStore: StateStore {
     /// A leader that is silent for this long is replaced.
     package static let leaseSeconds = 10
@@ -120,7 +123,10 @@ package final class EtcdStateStore: StateStore {
             try pieces.enumerated().map { number, piece in
                 .put("\(prefix)batch/\(String(format: "%03d", number))", try JSONEncoder().encode(piece))
             })
-        try await finishBatch()
+        do { try await finishBatch() } catch {
+            isLost.store(true, ordering: .releasing)
+            throw error
+        }
     }
 
     /// Carries out what an earlier commit left to be done. Repeatable.
@@ -143,16 +149,26 @@ package final class EtcdStateStore: StateStore {
     private func key(_ key: StoreKey) -> String { "\(prefix)doc/\(key.kind)/\(key.id)" }
 
     private func write(_ changes: [EtcdClient.Change]) async throws {
-        guard try await client.commit(if: [.revision(leaderKey, token)], changes) != nil else {
+        guard !isLost.load(ordering: .acquiring) else { throw LeadershipLost() }
+        let revision: Int64?
+        do {
+            revision = try await client.commit(if: [.revision(leaderKey, token)], changes)
+        } catch let error as EtcdClient.Ambiguity {
+            isLost.store(true, ordering: .releasing)
+            throw error
+        }
+        guard revision != nil else {
             isLost.store(true, ordering: .releasing)
             throw LeadershipLost()
         }
     }
 }
 
-/// This control plane leads no more: another one does, or nobody.
+/// This control plane leads no more: another one does, or nobody, or it does not know what etcd has of a change.
 package struct LeadershipLost: Error, CustomStringConvertible {
     package init() {}
 
-    package var description: String { "another control plane leads now (this one starts again and waits)" }
+    package var description: String {
+        "this control plane does not lead any more (it starts again, and waits for its turn)"
+    }
 }

@@ -84,7 +84,7 @@ struct EventKind: Sendable {
         self.message = message
     }
 
-    /// The categories that each kind of source has.
+    /// The categories that each kind of source has at AWS. Of the last ones a region has none, so they have no events.
     static let categories: [(sourceType: String, categories: [String])] = [
         (
             "db-cluster",
@@ -105,6 +105,11 @@ struct EventKind: Sendable {
         ("db-parameter-group", ["configuration change"]),
         ("db-proxy", ["configuration change", "creation", "deletion", "failure", "notification"]),
         ("db-security-group", ["configuration change", "failure"]),
+        ("db-snapshot", ["creation", "deletion", "notification", "restoration"]),
+        ("custom-engine-version", ["creation", "failure"]),
+        ("blue-green-deployment", ["creation", "deletion", "failure", "notification"]),
+        ("db-shard-group", ["configuration change", "creation", "deletion", "failure", "notification"]),
+        ("zero-etl", ["creation", "deletion", "failure", "notification"]),
     ]
 }
 

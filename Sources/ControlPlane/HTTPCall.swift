@@ -22,6 +22,12 @@ struct HTTPCall: Sendable {
         var body: Data
     }
 
+    /// There was no connection, so the server has seen nothing of the request.
+    struct Unsent: Error, CustomStringConvertible {
+        var cause: any Error
+        var description: String { "\(cause)" }
+    }
+
     /// - Parameter target: path and query
     func post(_ target: String, headers: [(String, String)], body: Data) async throws -> Answer {
         let loop = MultiThreadedEventLoopGroup.singleton.next()
@@ -33,7 +39,7 @@ struct HTTPCall: Sendable {
                 channel.eventLoop.makeCompletedFuture { try prepare(channel.pipeline.syncOperations, done) }
             }
             .connect(host: host, port: port)
-        connecting.whenFailure { done.fail($0) }
+        connecting.whenFailure { done.fail(Unsent(cause: $0)) }
         connecting.whenSuccess { channel in
             var head = HTTPRequestHead(version: .http1_1, method: .POST, uri: target)
             head.headers = HTTPHeaders(

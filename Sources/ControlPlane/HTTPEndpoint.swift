@@ -44,18 +44,20 @@ struct HTTPEndpoint: Sendable {
     }
 
     private static func respond(to request: Request, _ endpoint: APIEndpoint) async throws -> Response {
-        let body: ByteBuffer
-        do { body = try await request.body.collect(upTo: APIEndpoint.bodyBytesMax) } catch {
-            return Response(status: .contentTooLarge)
-        }
         let target = request.head.path ?? "/"
         let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         var headers = request.headers.map { (name: $0.name.canonicalName, value: $0.value) }
         if let authority = request.head.authority { headers.append(("host", authority)) }
-        let message = HTTPRequestMessage(
+        var message = HTTPRequestMessage(
             method: request.method.rawValue, path: String(parts[0]), query: parts.count > 1 ? String(parts[1]) : "",
-            headers: headers, body: Array(body.readableBytesView))
-        let answer = await endpoint.answer(message)
+            headers: headers, body: [])
+        let answer: HTTPResponseMessage
+        do {
+            message.body = Array(try await request.body.collect(upTo: APIEndpoint.bodyBytesMax).readableBytesView)
+            answer = await endpoint.answer(message)
+        } catch {
+            answer = endpoint.refuse(message, .requestTooLarge)
+        }
         var fields = HTTPFields()
         fields[.contentType] = answer.contentType
         for (name, value) in answer.headers {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import AWSProtocol
-internal import Engines
 internal import Foundation
 
 /// An operation's input, already of the right types, with the checks that handlers share.
@@ -57,16 +56,17 @@ struct Input: Sendable {
     }
 
     /// A time of day, `hh24:mi-hh24:mi`, with days in front for a weekly one.
-    func window(_ name: String, isWeekly: Bool) throws(AWSError) -> String? {
+    func window(_ name: String, isWeekly: Bool) throws(AWSError) -> TimeWindow? {
         guard let text = string(name)?.lowercased() else { return nil }
-        let day = isWeekly ? "(mon|tue|wed|thu|fri|sat|sun):" : ""
-        let time = "([01][0-9]|2[0-3]):[0-5][0-9]"
-        guard let pattern = try? Regex("\(day)\(time)-\(day)\(time)"), (try? pattern.wholeMatch(in: text)) != nil else {
+        guard let window = TimeWindow(text), window.isWeekly == isWeekly else {
             throw .invalidValue(
                 "The parameter \(name) must be provided in the format \(isWeekly ? "ddd:hh24:mi-ddd:hh24:mi" : "hh24:mi-hh24:mi")."
             )
         }
-        return text
+        guard TimeWindow.lengths.contains(window.length) else {
+            throw .invalidValue("The window \(text) of \(name) must be at least 30 minutes and at most 24 hours long.")
+        }
+        return window
     }
 
     func tags() throws(AWSError) -> [Tag] {
@@ -83,6 +83,9 @@ struct Input: Sendable {
             }
             tags.append(Tag(key: key, value: text))
         }
+        guard tags.count <= Quota.tagsPerResource else {
+            throw .invalidValue("A resource has at most \(Quota.tagsPerResource) tags.")
+        }
         return tags
     }
 
@@ -93,8 +96,8 @@ struct Input: Sendable {
         }
     }
 
-    static func checkPassword(_ password: String, _ engine: EngineKind) throws(AWSError) {
-        let range = engine == .postgres ? 8...128 : 8...41
+    static func checkPassword(_ password: String) throws(AWSError) {
+        let range = 8...41
         guard range.contains(password.utf8.count) else {
             throw .invalidValue(
                 "The parameter MasterUserPassword is not a valid password. It has between \(range.lowerBound) and "
@@ -112,6 +115,8 @@ struct Input: Sendable {
 /// One page of a list: `MaxRecords` and `Marker`.
 struct Page {
     private static let sizes = 20...100
+    /// Without `MaxRecords`, also where it may be more.
+    private static let usualSize = 100
 
     private let size: Int
     private let after: String?
@@ -121,7 +126,7 @@ struct Page {
             throw .invalidValue(
                 "Invalid value \(wanted) for MaxRecords. Must be between \(sizes.lowerBound) and \(sizes.upperBound)")
         }
-        size = input.integer("MaxRecords") ?? sizes.upperBound
+        size = input.integer("MaxRecords") ?? Self.usualSize
         guard let marker = input.string("Marker"), !marker.isEmpty else {
             after = nil
             return

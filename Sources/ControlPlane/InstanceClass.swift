@@ -34,38 +34,43 @@ package struct InstanceClass: Sendable, Equatable {
 
     package static func named(_ name: String) -> InstanceClass? { all.first { $0.name == name } }
 
-    /// Memory that buffers are cut from.
-    private var usableBytes: Int {
-        min(memoryBytes, Int(clamping: ProcessInfo.processInfo.physicalMemory) / Self.machineShare)
-    }
-
-    /// LEAST({DBInstanceClassMemory/9531392},5000), as Aurora PostgreSQL has it.
-    private var postgresConnections: Int { min(memoryBytes / 9_531_392, 5000) }
-
-    /// GREATEST({log(DBInstanceClassMemory/805306368,2)*45},{log(DBInstanceClassMemory/8187281408,2)*1000}), as Aurora
-    /// MySQL has it.
-    private var mariaConnections: Int {
-        let memory = Double(memoryBytes)
-        return Int(max(log2(memory / 805_306_368) * 45, log2(memory / 8_187_281_408) * 1000))
-    }
-
     /// The engine's settings that follow from the class.
     package func settings(for engine: EngineKind) -> [String: String] {
+        let variables = ParameterFormula.Variables(
+            memoryBytes: memoryBytes, processors: processors, port: engine.defaultAPIPort)
+        return (Self.parsed[engine] ?? [:]).compactMapValues { $0.value(variables).map(String.init) }
+    }
+
+    /// Settings are asked for in every description of an instance, so their formulas are read once.
+    private static let parsed = Dictionary(
+        uniqueKeysWithValues: EngineKind.allCases.map { kind in
+            (kind, formulas(for: kind).compactMapValues { ParameterFormula($0) })
+        })
+
+    /// The formulas of those settings, which parameter groups show as values of the source `system`. The number of
+    /// connections is Aurora's.
+    static func formulas(for engine: EngineKind) -> [String: String] {
+        let machineBytes = Int(clamping: ProcessInfo.processInfo.physicalMemory) / machineShare
         switch engine {
         case .postgres:
-            [
+            return [
                 // Pages of 8 KiB. The local cache's files are in the page cache as well, hence a quarter.
-                "shared_buffers": "\(max(usableBytes / 4 / 8192, 16384))",
-                "effective_cache_size": "\(max(usableBytes * 3 / 4 / 8192, 16384))",
-                "max_connections": "\(postgresConnections)",
-                "max_parallel_workers": "\(processors)",
-                "max_worker_processes": "\(max(8, processors))",
+                "shared_buffers":
+                    "GREATEST(LEAST({DBInstanceClassMemory/32768},\(machineBytes / 32768)),16384)",
+                "effective_cache_size":
+                    "GREATEST(LEAST({DBInstanceClassMemory*3/32768},\(machineBytes * 3 / 32768)),16384)",
+                "max_connections": "LEAST({DBInstanceClassMemory/9531392},5000)",
+                "max_parallel_workers": "{DBInstanceVCPU}",
+                "max_worker_processes": "GREATEST({DBInstanceVCPU},8)",
             ]
         case .mariadb:
-            [
-                "innodb_buffer_pool_size": "\(max((usableBytes / 2) >> 20, 128) << 20)",
-                "max_connections": "\(mariaConnections)",
-                "thread_cache_size": "\(min(mariaConnections, 16 * processors))",
+            return [
+                // The engine takes whole MiB.
+                "innodb_buffer_pool_size":
+                    "GREATEST(LEAST({DBInstanceClassMemory/2},\((machineBytes >> 21) << 20)),134217728)",
+                "max_connections":
+                    "GREATEST({log(DBInstanceClassMemory/805306368,2)*45},{log(DBInstanceClassMemory/8187281408,2)*1000})",
+                "thread_cache_size": "{DBInstanceVCPU*16}",
             ]
         }
     }

@@ -31,6 +31,9 @@ extension RDSService {
         ("DatabaseInsightsMode", "standard", ["advanced"]), ("ClusterScalabilityType", "standard", ["limitless"]),
         ("MasterUserAuthenticationType", "password", ["iam-db-auth"]),
     ]
+    private static let ioOptimized = "aurora-iopt1"
+    /// A cluster changes to it once in so long, and back at any time.
+    private static let ioOptimizedPauseSeconds: Int64 = 30 * 86400
     private static let lifecycles = [
         "open-source-rds-extended-support", "open-source-rds-extended-support-disabled",
     ]
@@ -48,7 +51,7 @@ extension RDSService {
         }
         let user = try Self.masterUsername(input, offer.kind)
         let password = try input.required("MasterUserPassword")
-        try Input.checkPassword(password, offer.kind)
+        try Input.checkPassword(password)
         var cluster = ClusterRecord(
             id: id, planeID: id, offer: offer, port: offer.kind.defaultAPIPort, account: account)
         cluster.masterUsername = user
@@ -101,6 +104,15 @@ extension RDSService {
         guard isValid else {
             throw .invalidValue("DatabaseName must begin with a letter and contain only alphanumeric characters.")
         }
+        // The schemas and templates of the engine. `postgres` is no such name: it is there, as at AWS, and stays as it is.
+        let reserved =
+            switch engine {
+            case .postgres: ["template0", "template1", "rdsadmin"]
+            case .mariadb: ["information_schema", "mysql", "performance_schema", "sys", "rdsadmin"]
+            }
+        guard !reserved.contains(name.lowercased()) else {
+            throw .invalidValue("DatabaseName \(name) cannot be used. It is a reserved word for this engine")
+        }
         return name
     }
 
@@ -143,18 +155,8 @@ extension RDSService {
         }
         if let port = try input.integer("Port", in: 1150...65535) { cluster.port = port }
         if let days = try input.integer("BackupRetentionPeriod", in: 1...35) { cluster.backupRetentionDays = days }
-        if let window = try input.window("PreferredBackupWindow", isWeekly: false) { cluster.backupWindow = window }
-        if let window = try input.window("PreferredMaintenanceWindow", isWeekly: true) {
-            cluster.maintenanceWindow = window
-        }
-        if let type = input.string("StorageType") {
-            guard ["aurora", "aurora-iopt1"].contains(type) else {
-                throw fault(
-                    "StorageTypeNotSupportedFault",
-                    "The storage type \(type) is not supported; use aurora or aurora-iopt1.")
-            }
-            cluster.storageType = type
-        }
+        try changeWindows(of: &cluster, input)
+        if let type = input.string("StorageType") { try changeStorage(of: &cluster, to: type) }
         if input.boolean("StorageEncrypted") == false {
             throw AWSError.invalidCombination("Every volume of this region is encrypted; leave StorageEncrypted out.")
         }
@@ -185,6 +187,45 @@ extension RDSService {
             let disabled = Set(try checked(change.strings("DisableLogTypes") ?? [], cluster))
             cluster.logExports = Set(cluster.logExports).subtracting(disabled).union(enabled).sorted()
         }
+    }
+
+    /// A cluster that is being made may have one of its windows from here, which then stays out of the other one's way.
+    private func changeWindows(of cluster: inout ClusterRecord, _ input: Input) throws {
+        let backup = try input.window("PreferredBackupWindow", isWeekly: false)
+        let maintenance = try input.window("PreferredMaintenanceWindow", isWeekly: true)
+        guard backup != nil || maintenance != nil else { return }
+        if let backup { cluster.backupWindow = backup.text }
+        if let maintenance { cluster.maintenanceWindow = maintenance.text }
+        if cluster.status == .creating, Self.windowsOverlap(cluster) {
+            if backup == nil, let maintenance { cluster.backupWindow = maintenance.successor.text }
+            if maintenance == nil, let backup { cluster.maintenanceWindow = backup.successor.text }
+        }
+        guard !Self.windowsOverlap(cluster) else {
+            throw AWSError.invalidValue("The backup window and maintenance window must not overlap.")
+        }
+    }
+
+    private static func windowsOverlap(_ cluster: ClusterRecord) -> Bool {
+        guard let backup = TimeWindow(cluster.backupWindow), let maintenance = TimeWindow(cluster.maintenanceWindow)
+        else { return false }
+        return backup.overlaps(maintenance)
+    }
+
+    private func changeStorage(of cluster: inout ClusterRecord, to type: String) throws {
+        guard ["aurora", Self.ioOptimized].contains(type) else {
+            throw fault(
+                "StorageTypeNotSupportedFault",
+                "The storage type \(type) is not supported; use aurora or \(Self.ioOptimized).")
+        }
+        if type == Self.ioOptimized, type != cluster.storageType, cluster.status != .creating {
+            if let next = cluster.ioOptimizedNext, next > .now {
+                throw AWSError.invalidCombination(
+                    "The storage type of \(cluster.id) was changed to \(type) less than 30 days ago: it can be again from "
+                        + "\(next.iso8601) on.")
+            }
+            cluster.ioOptimizedNext = Timestamp(seconds: Timestamp.now.seconds + Self.ioOptimizedPauseSeconds)
+        }
+        cluster.storageType = type
     }
 
     private func checked(_ types: [String], _ cluster: ClusterRecord) throws -> [String] {
@@ -238,6 +279,7 @@ extension RDSService {
             "CopyTagsToSnapshot": .boolean(cluster.copiesTagsToSnapshots), "CrossAccountClone": false,
             "DomainMemberships": [], "TagList": Self.tagList(cluster.tags), "NetworkType": "IPV4",
             "DatabaseInsightsMode": "standard", "PerformanceInsightsEnabled": false,
+            "ClusterScalabilityType": "standard",
             "AutoMinorVersionUpgrade": .boolean(cluster.upgradesMinorVersions),
         ]
         if !cluster.host.isEmpty {
@@ -249,6 +291,9 @@ extension RDSService {
         if let name = cluster.databaseName { fields["DatabaseName"] = .string(name) }
         if let lifecycle = cluster.engineLifecycleSupport { fields["EngineLifecycleSupport"] = .string(lifecycle) }
         if let moment = cluster.automaticRestart { fields["AutomaticRestartTime"] = .timestamp(moment) }
+        if let moment = cluster.ioOptimizedNext {
+            fields["IOOptimizedNextAllowedModificationTime"] = .timestamp(moment)
+        }
         if cluster.status == .resettingMasterCredentials {
             fields["PendingModifiedValues"] = ["MasterUserPassword": "****"]
         }
@@ -294,7 +339,7 @@ extension RDSService {
             }
             try change(&record, input)
             if let password = input.string("MasterUserPassword") {
-                try Input.checkPassword(password, record.engine)
+                try Input.checkPassword(password)
                 record.password = try secrets.seal(password, context: record.resourceID)
                 record.status = .resettingMasterCredentials
             }
@@ -320,6 +365,7 @@ extension RDSService {
         }
         state.clusters[old] = nil
         record.id = id
+        state.renameSource("db-cluster", from: old, to: id)
         state.note(.clusterRenamed(from: old, to: id), cluster: record, account: account, now: .now)
     }
 

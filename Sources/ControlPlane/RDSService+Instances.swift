@@ -35,7 +35,8 @@ extension RDSService {
 
     private func createInstance(_ input: Input) async throws -> AWSValue {
         let id = try input.identifier("DBInstanceIdentifier")
-        let offer = try offer(input.required("Engine"), version: input.string("EngineVersion"))
+        let offer = try offer(input.required("Engine"), version: nil)
+        let version = input.string("EngineVersion")
         guard let clusterName = input.string("DBClusterIdentifier"), !clusterName.isEmpty else {
             throw AWSError.invalidCombination("The engine \(offer.name) requires DBClusterIdentifier.")
         }
@@ -48,10 +49,14 @@ extension RDSService {
                     "The engine name requested for your DB instance (\(offer.name)) doesn't match the engine name of your DB "
                         + "cluster (\(cluster.engine.awsName)).")
             }
+            // The cluster's own is good whatever has become of the package since.
+            if version != cluster.engineVersion { _ = try self.offer(offer.name, version: version) }
             guard state.instances[id] == nil else {
                 throw fault("DBInstanceAlreadyExistsFault", "DB instance already exists")
             }
-            guard [.creating, .available, .modifying].contains(cluster.status) else {
+            guard
+                [.creating, .available, .modifying, .renaming, .resettingMasterCredentials].contains(cluster.status)
+            else {
                 throw fault(
                     "InvalidDBClusterStateFault",
                     "The DB cluster \(cluster.id) is not available: it is \(cluster.status.rawValue).")
@@ -142,7 +147,7 @@ extension RDSService {
         }
         if let tier = try input.integer("PromotionTier", in: 0...15) { record.promotionTier = tier }
         if let window = try input.window("PreferredMaintenanceWindow", isWeekly: true) {
-            record.maintenanceWindow = window
+            record.maintenanceWindow = window.text
         }
         if let type = input.string("StorageType"), type != cluster.storageType {
             throw fault(
@@ -227,6 +232,9 @@ extension RDSService {
             "DBInstanceArn": .string(account.arn("db", instance.id)), "IAMDatabaseAuthenticationEnabled": false,
             "PerformanceInsightsEnabled": false, "DeletionProtection": .boolean(cluster.isDeletionProtected),
             "AssociatedRoles": [], "TagList": Self.tagList(instance.tags), "NetworkType": "IPV4",
+            "DatabaseInsightsMode": "standard",
+            // The engine's own certificate is renewed by the supervisor; when it ends is not known here.
+            "CertificateDetails": ["CAIdentifier": .string(instance.certificateAuthority)],
         ]
         if let group = state.subnetGroup(cluster.subnetGroup, account) {
             fields["DBSubnetGroup"] = describe(group)
@@ -236,6 +244,8 @@ extension RDSService {
             fields["Endpoint"] = ["Address": .string(host), "Port": .integer(Int64(cluster.port))]
         }
         if let name = cluster.databaseName { fields["DBName"] = .string(name) }
+        if let lifecycle = cluster.engineLifecycleSupport { fields["EngineLifecycleSupport"] = .string(lifecycle) }
+        if let moment = cluster.automaticRestart { fields["AutomaticRestartTime"] = .timestamp(moment) }
         return .structure(fields)
     }
 
@@ -255,8 +265,12 @@ extension RDSService {
                     "Database instance is not in available state: \(record.id) is \(record.status.rawValue).")
             }
             try change(&record, cluster, input, in: state)
-            if let newClass, newClass != record.instanceClass {
-                if input.boolean("ApplyImmediately") == true {
+            // What waits for its time comes with a request that waits for nothing, and goes by one for the class that it has.
+            let isImmediate = input.boolean("ApplyImmediately") == true
+            if newClass == record.instanceClass {
+                record.pendingClass = nil
+            } else if let newClass = newClass ?? (isImmediate ? record.pendingClass : nil) {
+                if isImmediate {
                     record.instanceClass = newClass
                     record.pendingClass = nil
                     record.generation += 1
@@ -317,6 +331,17 @@ extension RDSService {
             if input.string("FinalDBSnapshotIdentifier") != nil {
                 throw AWSError.invalidCombination(
                     "FinalDBSnapshotIdentifier can not be specified when deleting a cluster instance.")
+            }
+            let heirs = state.members(of: cluster.id).filter { $0.id != record.id && $0.status != .deleting }
+            // A writer hands over first, and where instances are being stopped or started nobody can take over.
+            guard
+                heirs.isEmpty || !state.isWriter(record, of: cluster)
+                    || ![.stopping, .stopped, .starting].contains(cluster.status)
+            else {
+                throw fault(
+                    "InvalidDBClusterStateFault",
+                    "The writer \(record.id) cannot be deleted before its readers while the cluster \(cluster.id) is "
+                        + "\(cluster.status.rawValue).")
             }
             record.status = .deleting
             record.deleted = .now

@@ -36,6 +36,7 @@ extension RDSService {
                 "SupportedEngineModes": ["provisioned"], "SupportedFeatureNames": [], "Status": "available",
                 "SupportsParallelQuery": false, "SupportsGlobalDatabases": false, "SupportsBabelfish": false,
                 "SupportsLimitlessDatabase": false, "SupportsLocalWriteForwarding": false, "TagList": [],
+                "SupportedCACertificateIdentifiers": AWSValue(Self.authorities),
             ]
         }
     }

@@ -261,32 +261,38 @@ extension RDSService {
         try? await update { if $0.catalogs[family] == nil { $0.catalogs[family] = catalog } }
     }
 
-    /// What the engine of a family can be told. It says so itself.
+    /// What the engine of a family can be told, in the order of pages. It says so itself; its order is its collation's.
     private func catalog(_ family: String, _ state: DesiredState) throws -> ParameterCatalogRecord {
-        guard let found = state.catalogs[family] else {
+        guard var found = state.catalogs[family] else {
             throw fault(
                 "InvalidDBParameterGroupStateFault",
                 "The engine of \(family) does not tell its parameters: create an instance, or wait for it."
             )
         }
+        found.parameters.sort { $0.name < $1.name }
         return found
+    }
+
+    /// What parameters of a family are unless a group says something else, where that depends on the instance's class.
+    private func systemValues(_ family: String) -> [String: String] {
+        offers.first { $0.family == family }.map { InstanceClass.formulas(for: $0.kind) } ?? [:]
     }
 
     private func describeParameters(_ input: Input, _ api: GroupAPI) async throws -> AWSValue {
         let group = try parameterGroup(api.level, input.required(api.nameKey), in: state)
         await learnCatalog(group.family)
         let state = state
+        let system = systemValues(group.family)
         var parameters = try catalog(group.family, state).parameters
-        switch input.string("Source") {
-        case nil, "": break
-        case "user": parameters = parameters.filter { group.values[$0.name] != nil }
-        case "engine-default": parameters = parameters.filter { group.values[$0.name] == nil }
-        case "system": parameters = []
-        case .some(let other): throw AWSError.invalidValue("Source \(other) is not user, system or engine-default.")
+        if let source = input.string("Source"), !source.isEmpty {
+            guard Self.sources.contains(source) else {
+                throw AWSError.invalidValue("Source \(source) is not user, system or engine-default.")
+            }
+            parameters = parameters.filter { Self.source(of: $0.name, group.values, system) == source }
         }
         let filters = try Filters<ParameterCatalogRecord.Parameter>(input, ["parameter-name": { [$0.name] }])
         return try Page(input).answer(parameters.filter(filters.admits), as: "Parameters", key: \.name) {
-            describe($0, group.values[$0.name])
+            describe($0, group.values, system)
         }
     }
 
@@ -298,23 +304,39 @@ extension RDSService {
         let filters = try Filters<ParameterCatalogRecord.Parameter>(input, ["parameter-name": { [$0.name] }])
         await learnCatalog(family)
         let parameters = try catalog(family, state).parameters.filter(filters.admits)
-        let page = try Page(input).answer(parameters, as: "Parameters", key: \.name) { describe($0, nil) }
+        let page = try Page(input).answer(parameters, as: "Parameters", key: \.name) {
+            describe($0, [:], systemValues(family))
+        }
         return [
             "EngineDefaults": .structure(
                 (page.structure ?? [:]).merging(["DBParameterGroupFamily": .string(family)]) { $1 })
         ]
     }
 
+    private static let sources = ["user", "system", "engine-default"]
+
+    /// Where a parameter's value is from: the group, the region, or the engine.
+    private static func source(
+        of name: String, _ values: [String: ParameterGroupRecord.Value], _ system: [String: String]
+    ) -> String {
+        values[name] != nil ? sources[0] : system[name] != nil ? sources[1] : sources[2]
+    }
+
     private func describe(
-        _ parameter: ParameterCatalogRecord.Parameter, _ set: ParameterGroupRecord.Value?
+        _ parameter: ParameterCatalogRecord.Parameter, _ values: [String: ParameterGroupRecord.Value],
+        _ system: [String: String]
     ) -> AWSValue {
+        let set = values[parameter.name]
         var fields: [String: AWSValue] = [
-            "ParameterName": .string(parameter.name), "Source": set == nil ? "engine-default" : "user",
+            "ParameterName": .string(parameter.name),
+            "Source": .string(Self.source(of: parameter.name, values, system)),
             "ApplyType": parameter.isDynamic ? "dynamic" : "static", "DataType": .string(parameter.dataType),
             "IsModifiable": .boolean(parameter.isModifiable),
             "ApplyMethod": set.map { $0.waitsForReboot ? "pending-reboot" : "immediate" } ?? "pending-reboot",
         ]
-        if let value = set?.value ?? parameter.value { fields["ParameterValue"] = .string(value) }
+        if let value = set?.value ?? system[parameter.name] ?? parameter.value {
+            fields["ParameterValue"] = .string(value)
+        }
         if let allowed = parameter.allowed { fields["AllowedValues"] = .string(allowed) }
         return .structure(fields)
     }

@@ -72,6 +72,7 @@ extension RDSService {
                 }
                 for endpoint in state.endpoints(of: record) { state.proxyEndpoints[endpoint.id]?.proxy = newName }
                 state.proxies[record.id] = nil
+                state.renameSource("db-proxy", from: record.id, to: newName)
                 record.id = newName
             }
             record.status = .modifying

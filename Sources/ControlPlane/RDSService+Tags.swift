@@ -44,11 +44,34 @@ extension RDSService {
         case "db-proxy":
             let record = try proxy(name, in: state)
             return Tagged(tags: record.tags) { $0.proxies[record.id]?.tags = $1 }
+        case "db-proxy-endpoint": return try taggedEndpoint(name, in: state)
+        case "target-group":
+            let record = try taggedProxy(name, in: state, fault: "DBProxyTargetGroupNotFoundFault")
+            return Tagged(tags: record.groupTags ?? []) { $0.proxies[record.id]?.groupTags = $1 }
         case "es":
             let record = try subscription(name, in: state)
             return Tagged(tags: record.tags) { $0.subscriptions[record.id]?.tags = $1 }
         default: throw AWSError.invalidValue("Invalid resource name: \(arn.prefix(200))")
         }
+    }
+
+    /// A further endpoint of a proxy, or the one that each has by itself.
+    private func taggedEndpoint(_ name: String, in state: DesiredState) throws(AWSError) -> Tagged {
+        if let record = state.proxyEndpoints.values.first(where: { $0.resourceID == name.lowercased() }) {
+            return Tagged(tags: record.tags) { $0.proxyEndpoints[record.id]?.tags = $1 }
+        }
+        let record = try taggedProxy(name, in: state, fault: "DBProxyEndpointNotFoundFault")
+        return Tagged(tags: record.endpointTags ?? []) { $0.proxies[record.id]?.endpointTags = $1 }
+    }
+
+    /// The proxy that a target group or an endpoint called `default` belongs to: its identifier is the proxy's with that name.
+    private func taggedProxy(
+        _ name: String, in state: DesiredState, fault shape: String
+    ) throws(AWSError) -> ProxyRecord {
+        guard let found = state.proxies.values.first(where: { "\($0.resourceID)-default" == name.lowercased() }) else {
+            throw fault(shape, "\(name.prefix(100)) not found.")
+        }
+        return found
     }
 
     private func addTags(_ input: Input) async throws -> AWSValue {

@@ -19,6 +19,10 @@ extension Reconciler {
             if !record.host.isEmpty, let host = found.endpoint(.writer)?.host { record.host = host }
             if !record.host.isEmpty, let host = found.endpoint(.reader)?.host { record.readerHost = host }
             record.writer = found.writerID ?? record.writer
+            // A package's minor version may have changed under a cluster. What does not run is what it was.
+            if let offer, record.family == offer.family, found.instances.contains(where: \.isAvailable) {
+                record.engineVersion = offer.version
+            }
             state.clusters[cluster.id] = record
             state.note(found.failover, of: record, account)
             if let offer { state.compare(with: found, record, offer, account) }

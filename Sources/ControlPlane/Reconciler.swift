@@ -81,7 +81,8 @@ package actor Reconciler {
         for cluster in keeper.state.clusters.values.sorted(by: { $0.id < $1.id }) {
             await attempt("cluster", cluster.id) { try await self.step(cluster, observed) }
         }
-        for instance in keeper.state.instances.values.sorted(by: { $0.id < $1.id }) {
+        // The data plane makes the first of a cluster that it hears of the writer: the one that was asked for first.
+        for instance in keeper.state.instances.values.sorted(by: { $0.isOlder(than: $1) }) {
             await attempt("instance", instance.id) { try await self.step(instance, observed) }
         }
         for endpoint in keeper.state.endpoints.values.sorted(by: { $0.id < $1.id }) {
@@ -177,10 +178,9 @@ package actor Reconciler {
             }
         case .starting where members.allSatisfy { $0.status == .available }:
             try await settle(cluster, .available, .clusterStarted) { $0.automaticRestart = nil }
-        case .stopped where (cluster.automaticRestart ?? .now) < .now:
-            try await settle(cluster, .starting, .clusterStartedByItself) { _ in }
-            try await keeper.update { $0.start(membersOf: cluster.id) }
-        case .resettingMasterCredentials: try await resetPassword(of: cluster, observed)
+        case .stopped where cluster.automaticRestart.map { $0 < .now } == true: try await startByItself(cluster)
+        case .resettingMasterCredentials: try await resetPassword(of: cluster, members, observed)
+        case .available where cluster.password != nil: try await changePassword(of: cluster, members, observed, nil)
         case .modifying, .renaming: try await settle(cluster, .available, nil) { _ in }
         case .failingOver: try await failOver(cluster, observed.first { $0.id == cluster.planeID })
         case .available, .stopped, .deleting, .stopping, .starting, .rebooting, .incompatibleParameters: break
@@ -219,9 +219,45 @@ package actor Reconciler {
         }
     }
 
-    private func resetPassword(of cluster: ClusterRecord, _ observed: [ObservedCluster]) async throws {
-        guard let sealed = cluster.password else { return try await settle(cluster, .available, nil) { _ in } }
-        guard let session = session(cluster, observed) else { return }
+    /// A cluster has been stopped for as long as it may be. Status and members are one change: nobody would start the members
+    /// of a cluster that is starting already.
+    private func startByItself(_ cluster: ClusterRecord) async throws {
+        let account = account
+        try await keeper.update { state in
+            // A request may have come in between: it decides.
+            guard var record = state.clusters[cluster.id], record.status == .stopped else { return }
+            record.status = .starting
+            state.clusters[record.id] = record
+            state.start(membersOf: record.id)
+            state.note(.clusterStartedByItself, cluster: record, account: account, now: .now)
+        }
+    }
+
+    private func resetPassword(
+        of cluster: ClusterRecord, _ members: [InstanceRecord], _ observed: [ObservedCluster]
+    ) async throws {
+        // Without an instance nobody can tell the engine. Its volume may be filled with the old password, so the new one
+        // stays in the record until there is a writer.
+        guard cluster.password != nil, !members.isEmpty else {
+            return try await settle(cluster, .available, .credentialsReset) { _ in }
+        }
+        try await changePassword(of: cluster, members, observed, .credentialsReset)
+    }
+
+    /// Changes the password where the writer runs; to one that is on its way `bringUp` gives it.
+    private func changePassword(
+        of cluster: ClusterRecord, _ members: [InstanceRecord], _ observed: [ObservedCluster], _ event: EventKind?
+    ) async throws {
+        guard let writer = members.first(where: { isWriter($0, cluster) }), !writer.status.isComingUp,
+            let session = session(cluster, observed)
+        else { return }
+        try await givePassword(of: cluster, session)
+        try await settle(cluster, .available, event) { $0.password = nil }
+    }
+
+    /// Has a running writer take the master password that waits for it, and the data plane note it.
+    private func givePassword(of cluster: ClusterRecord, _ session: EngineSession) async throws {
+        guard let sealed = cluster.password else { return }
         let password = try secrets.open(sealed, context: cluster.resourceID)
         let user = cluster.masterUsername
         try await Blocking.run {
@@ -230,7 +266,6 @@ package actor Reconciler {
         crash.pass("password-set")
         try await plane.setPassword(password, of: cluster.planeID)
         crash.pass("password-noted")
-        try await settle(cluster, .available, .credentialsReset) { $0.password = nil }
     }
 
     private func session(_ cluster: ClusterRecord, _ observed: [ObservedCluster]) -> EngineSession? {
@@ -353,6 +388,12 @@ package actor Reconciler {
         else { return try await judgeFailure(of: instance, found?.instance(instance.planeID)) }
         failingSince[instance.id] = nil
         guard let session = session(cluster, running) else { return }
+        if running.role == .writer, cluster.password != nil {
+            try await givePassword(of: cluster, session)
+            try await settle(cluster, cluster.status, nil) { $0.password = nil }
+            // The next pass sees the address with the new password.
+            return
+        }
         try await learnCatalog(cluster, session)
         if let name = cluster.databaseName, !cluster.isDatabaseMade, running.role == .writer {
             try await Blocking.run { try session.ensureDatabase(name) }
@@ -380,7 +421,7 @@ package actor Reconciler {
     /// In its maintenance window an instance gets the class that waits for it.
     private func beginMaintenance(of instance: InstanceRecord, _ cluster: ClusterRecord) async throws -> Bool {
         guard let pending = instance.pendingClass, cluster.status == .available,
-            MaintenanceWindow(instance.maintenanceWindow)?.contains(.now) == true
+            TimeWindow(instance.maintenanceWindow)?.contains(.now) == true
         else { return false }
         try await settle(instance, .modifying, .classChanging) {
             $0.instanceClass = pending

@@ -40,5 +40,14 @@ extension DesiredState {
             endpoints[endpoint.id]?.members = renamed(endpoint.members)
             endpoints[endpoint.id]?.excluded = renamed(endpoint.excluded)
         }
+        if let new { renameSource("db-instance", from: old, to: new) }
+    }
+
+    /// Lets event subscriptions follow a source that is renamed. One that is gone stays in their lists, as at AWS.
+    mutating func renameSource(_ type: String, from old: String, to new: String) {
+        for subscription in subscriptions.values where subscription.sourceType == type {
+            let sources = subscription.sources.map { $0 == old ? new : $0 }
+            subscriptions[subscription.id]?.sources = sources
+        }
     }
 }

@@ -62,6 +62,10 @@ package struct ProxyRecord: StateRecord {
     /// Where it listens, once the data plane has said so.
     package var host: String?
     package var tags: [Tag]
+    /// Of the endpoint that it has by itself.
+    package var endpointTags: [Tag]?
+    /// Of its target group.
+    package var groupTags: [Tag]?
 }
 
 extension ProxyRecord {

@@ -31,6 +31,9 @@ package enum ResourceStatus: String, Codable, Sendable {
 
     /// Nothing is under way.
     package var isSettled: Bool { self == .available || self == .stopped }
+
+    /// An instance's engine is being started, or started anew.
+    var isComingUp: Bool { [.creating, .modifying, .rebooting, .starting].contains(self) }
 }
 
 /// A DB cluster, as somebody asked for it.
@@ -83,6 +86,8 @@ package struct ClusterRecord: StateRecord {
     package var backupWindow: String
     package var maintenanceWindow: String
     package var storageType: String
+    /// Before it, `StorageType` does not become I/O-Optimized once more.
+    package var ioOptimizedNext: Timestamp?
     package var kmsKey: String?
     package var logExports: [String]
     package var isDeletionProtected: Bool
@@ -142,6 +147,8 @@ package struct InstanceRecord: StateRecord {
 }
 
 extension InstanceRecord {
+    func isOlder(than other: InstanceRecord) -> Bool { (created, id) < (other.created, other.id) }
+
     /// The order of promotion: by tier, then the larger class, then the lower name.
     func isPromoted(before other: InstanceRecord) -> Bool {
         let (own, others) = (InstanceClass.named(instanceClass), InstanceClass.named(other.instanceClass))

@@ -53,7 +53,8 @@ struct ScratchEngine {
         try give(data, to: account)
         try write("\(sql) INTO OUTFILE '\(Self.answer(directory))';\nSHUTDOWN;\n", to: statements, account)
         let server = try EngineOffer.server(of: offer.kind, binaries: offer.binaries)
-        let base = ["/usr/sbin", "/usr/bin"].contains { server.hasPrefix($0 + "/") }
+        let base =
+            ["/usr/sbin", "/usr/bin"].contains { server.hasPrefix($0 + "/") }
             ? [] : ["--basedir=\((offer.binaries as NSString).deletingLastPathComponent)"]
         try run(
             server,

@@ -56,7 +56,7 @@ package struct PostgresConfiguration: Sendable {
             reason: "with five or more transactions running, 0.7 ms let more of them share a flush of six copies"),
         Setting(
             name: "maintenance_io_concurrency", value: "64",
-            reason: "recovery says so many blocks ahead what it will read, and absent ones are fetched beside each other"),
+            reason: "recovery says so many blocks ahead what it will read; absent ones are fetched beside each other"),
         Setting(
             name: "effective_io_concurrency", value: "16",
             reason: "a bitmap scan does the same; an absent block costs a round trip to a storage node"),

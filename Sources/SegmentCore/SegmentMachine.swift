@@ -108,7 +108,8 @@ package struct SegmentMachine: Sendable {
     /// last one may end after `at`, for an LSN lies within a batch more often than at its end. Cost: their number.
     package func history(after: LSN, asOf at: LSN) -> [BatchHeader] {
         let start = chain.partition { $0.header.end <= after }
-        return chain.suffix(from: min(start, durableCount)).prefix { $0.header.start < at && isDurable($0) }.map(\.header)
+        return chain.suffix(from: min(start, durableCount)).prefix { $0.header.start < at && isDurable($0) }
+            .map(\.header)
     }
 
     /// Every part held above the floor, on disk or on its way there: the chain, then those beyond holes.

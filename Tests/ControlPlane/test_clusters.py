@@ -162,6 +162,57 @@ def test_master_password(api, postgres, maria):
         assert "Reset master credentials." in api.messages(name, "db-cluster")
 
 
+@pytest.mark.parametrize("engine", ["aurora-postgresql", "aurora-mysql"])
+def test_the_password_of_a_cluster_without_instances(api, engine):
+    """The next writer has it, whether the volume is empty or filled with the old one."""
+    name, rds = api.name(), api.rds
+
+    def change(password):
+        rds.modify_db_cluster(DBClusterIdentifier=name, MasterUserPassword=password, ApplyImmediately=True)
+        api.wait("db_cluster_available", DBClusterIdentifier=name)
+
+    def add():
+        rds.create_db_instance(
+            DBInstanceIdentifier=f"{name}-1", DBClusterIdentifier=name, Engine=engine, DBInstanceClass="db.r6g.large")
+        api.wait("db_instance_available", DBInstanceIdentifier=f"{name}-1")
+
+    rds.create_db_cluster(
+        DBClusterIdentifier=name, Engine=engine, MasterUsername="app", MasterUserPassword=PASSWORD, DatabaseName="shop")
+    api.wait("db_cluster_available", DBClusterIdentifier=name)
+    change("While-empty#1")
+    add()
+    assert ask(api, name, "SELECT 1", password="While-empty#1") == 1
+    rds.delete_db_instance(DBInstanceIdentifier=f"{name}-1")
+    api.wait("db_instance_deleted", DBInstanceIdentifier=f"{name}-1")
+    change("While-filled#2")
+    add()
+    assert ask(api, name, "SELECT 1", password="While-filled#2") == 1
+    with pytest.raises((psycopg.OperationalError, pymysql.OperationalError)):
+        connect(api, name, password="While-empty#1")
+    api.delete(name)
+
+
+def test_parameters_that_the_engine_does_not_take(api):
+    rds, name, group = api.rds, api.create(), api.name("pg")
+    instance = f"{name}-1"
+    rds.create_db_parameter_group(
+        DBParameterGroupName=group, DBParameterGroupFamily="aurora-postgresql15", Description="d")
+    rds.modify_db_parameter_group(DBParameterGroupName=group, Parameters=[
+        {"ParameterName": "shared_preload_libraries", "ParameterValue": "nowhere", "ApplyMethod": "pending-reboot"}])
+    rds.modify_db_instance(DBInstanceIdentifier=instance, DBParameterGroupName=group)
+    rds.reboot_db_instance(DBInstanceIdentifier=instance)
+    until("it is given up", lambda: api.instance(instance)["DBInstanceStatus"] == "incompatible-parameters", 90)
+    events = rds.describe_events(SourceIdentifier=instance, SourceType="db-instance", EventCategories=["failure"])["Events"]
+    assert len(events) == 1 and "does not start with the instance's parameters" in events[0]["Message"]
+    # With what it takes it is back.
+    rds.reset_db_parameter_group(DBParameterGroupName=group, ResetAllParameters=True)
+    rds.reboot_db_instance(DBInstanceIdentifier=instance)
+    api.wait("db_instance_available", DBInstanceIdentifier=instance)
+    assert ask(api, name, "SELECT 1", dbname="postgres") == 1
+    api.delete(name)
+    rds.delete_db_parameter_group(DBParameterGroupName=group)
+
+
 def test_logs(api, postgres):
     files = api.rds.describe_db_log_files(DBInstanceIdentifier=f"{postgres}-1")["DescribeDBLogFiles"]
     assert [f["LogFileName"] for f in files] == ["error/postgresql.log"] and files[0]["Size"] > 0

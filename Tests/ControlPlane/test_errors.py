@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every error that AWS's model gives to an operation of clusters, instances, endpoints, groups, tags and subscriptions:
-each is provoked here, or belongs to something that the region does not have (`NOT_HERE`), or is a quota, which the unit
+"""Every error that AWS's model gives to an operation of clusters, instances, endpoints, groups, tags, subscriptions and
+proxies: each is provoked here, or belongs to something that the region does not have (`NOT_HERE`), or is a quota, which the unit
 tests reach. A new operation or error of the model fails the last test until it is decided upon."""
 
 import pytest
@@ -19,6 +19,9 @@ INSTANCE = {
     "DBInstanceIdentifier": "x", "DBClusterIdentifier": "BARE", "Engine": "aurora-postgresql", "DBInstanceClass": "db.r6g.large"}
 SUBSCRIPTION = {"SubscriptionName": "x", "SnsTopicArn": TOPIC}
 ENDPOINT = {"DBClusterIdentifier": "demo", "DBClusterEndpointIdentifier": "x", "EndpointType": "ANY"}
+PROXY = {
+    "DBProxyName": "x", "EngineFamily": "POSTGRESQL", "RoleArn": "arn:aws:iam::123456789012:role/any", "VpcSubnetIds": SUBNETS}
+PROXY_ENDPOINT = {"DBProxyName": "PROXY", "DBProxyEndpointName": "x", "VpcSubnetIds": SUBNETS}
 WORK_MEM = [{"ParameterName": "work_mem", "ParameterValue": "64", "ApplyMethod": "immediate"}]
 
 
@@ -96,6 +99,7 @@ ROWS = [
     ("ModifyDBInstance", "NetworkTypeNotSupported", {"DBInstanceIdentifier": "demo-1", "NetworkType": "DUAL"}),
     ("ModifyDBInstance", "OptionGroupNotFoundFault", {"DBInstanceIdentifier": "demo-1", "OptionGroupName": "nobody"}),
     ("DeleteDBInstance", "DBInstanceNotFoundFault", {"DBInstanceIdentifier": "nobody"}),
+    ("DeleteDBInstance", "InvalidDBClusterStateFault", {"DBInstanceIdentifier": "STOPPED-1"}),
     ("RebootDBInstance", "DBInstanceNotFoundFault", {"DBInstanceIdentifier": "nobody"}),
     ("RebootDBInstance", "InvalidDBInstanceStateFault", {"DBInstanceIdentifier": "STOPPED-1"}),
     ("DescribeDBLogFiles", "DBInstanceNotFoundFault", {"DBInstanceIdentifier": "nobody"}),
@@ -161,14 +165,43 @@ ROWS = [
           ("AddTagsToResource", {"Tags": [{"Key": "a", "Value": "b"}]}), ("ListTagsForResource", {}),
           ("RemoveTagsFromResource", {"TagKeys": ["a"]})]
       for kind, fault in [("cluster", "DBClusterNotFoundFault"), ("db", "DBInstanceNotFoundFault"),
-                          ("db-proxy", "DBProxyNotFoundFault")]],
+                          ("db-proxy", "DBProxyNotFoundFault"), ("db-proxy-endpoint", "DBProxyEndpointNotFoundFault"),
+                          ("target-group", "DBProxyTargetGroupNotFoundFault")]],
+
+    ("CreateDBProxy", "DBProxyAlreadyExistsFault", {**PROXY, "DBProxyName": "PROXY"}),
+    ("CreateDBProxy", "InvalidSubnet", {**PROXY, "VpcSubnetIds": SUBNETS[:1]}),
+    ("ModifyDBProxy", "DBProxyNotFoundFault", {"DBProxyName": "nobody"}),
+    ("ModifyDBProxy", "DBProxyAlreadyExistsFault", {"DBProxyName": "PROXY", "NewDBProxyName": "IDLE"}),
+    ("DeleteDBProxy", "DBProxyNotFoundFault", {"DBProxyName": "nobody"}),
+    ("CreateDBProxyEndpoint", "DBProxyNotFoundFault", {**PROXY_ENDPOINT, "DBProxyName": "nobody"}),
+    ("CreateDBProxyEndpoint", "DBProxyEndpointAlreadyExistsFault", {**PROXY_ENDPOINT, "DBProxyEndpointName": "DOOR"}),
+    ("CreateDBProxyEndpoint", "InvalidSubnet", {**PROXY_ENDPOINT, "VpcSubnetIds": SUBNETS[:1]}),
+    ("ModifyDBProxyEndpoint", "DBProxyEndpointNotFoundFault", {"DBProxyEndpointName": "nobody"}),
+    ("ModifyDBProxyEndpoint", "DBProxyEndpointAlreadyExistsFault", {
+        "DBProxyEndpointName": "DOOR", "NewDBProxyEndpointName": "GATE"}),
+    ("DeleteDBProxyEndpoint", "DBProxyEndpointNotFoundFault", {"DBProxyEndpointName": "nobody"}),
+    ("DescribeDBProxies", "DBProxyNotFoundFault", {"DBProxyName": "nobody"}),
+    ("DescribeDBProxyEndpoints", "DBProxyNotFoundFault", {"DBProxyName": "nobody"}),
+    ("DescribeDBProxyEndpoints", "DBProxyEndpointNotFoundFault", {"DBProxyEndpointName": "nobody"}),
+    ("RegisterDBProxyTargets", "DBProxyTargetAlreadyRegisteredFault", {
+        "DBProxyName": "PROXY", "DBClusterIdentifiers": ["demo"]}),
+    ("RegisterDBProxyTargets", "DBClusterNotFoundFault", {"DBProxyName": "IDLE", "DBClusterIdentifiers": ["nobody"]}),
+    ("RegisterDBProxyTargets", "DBInstanceNotFoundFault", {"DBProxyName": "IDLE", "DBInstanceIdentifiers": ["nobody"]}),
+    ("DeregisterDBProxyTargets", "DBProxyTargetNotFoundFault", {"DBProxyName": "IDLE", "DBClusterIdentifiers": ["demo"]}),
+    *[(operation, fault, {"DBProxyName": proxy, "TargetGroupName": group, **more})
+      for operation, more in [
+          ("RegisterDBProxyTargets", {"DBClusterIdentifiers": ["demo"]}),
+          ("DeregisterDBProxyTargets", {"DBClusterIdentifiers": ["demo"]}),
+          ("DescribeDBProxyTargets", {}), ("DescribeDBProxyTargetGroups", {}), ("ModifyDBProxyTargetGroup", {})]
+      for proxy, group, fault in [("nobody", "default", "DBProxyNotFoundFault"),
+                                  ("PROXY", "nobody", "DBProxyTargetGroupNotFoundFault")]],
 ]
 
 # Reached in Tests/ControlPlaneTests/QuotaTests.swift and, for endpoints, in test_endpoints.py.
 QUOTAS = {
     "DBClusterQuotaExceededFault", "InstanceQuotaExceededFault", "DBParameterGroupQuotaExceededFault",
     "DBSubnetGroupQuotaExceededFault", "DBSubnetQuotaExceededFault", "EventSubscriptionQuotaExceededFault",
-    "DBClusterEndpointQuotaExceededFault"}
+    "DBClusterEndpointQuotaExceededFault", "DBProxyQuotaExceededFault", "DBProxyEndpointQuotaExceededFault"}
 
 # Faults of what a region does not have, whatever the operation.
 NOT_HERE = {
@@ -184,7 +217,8 @@ NOT_HERE = {
     "global clusters": {"GlobalClusterNotFoundFault", "InvalidGlobalClusterStateFault"},
     "networks, directories, security groups": {
         "VpcEncryptionControlViolationException", "DomainNotFoundFault", "DBSecurityGroupNotFoundFault",
-        "InvalidDBSecurityGroupStateFault", "InvalidDBSubnetStateFault", "InvalidDBSubnetGroupFault"},
+        "InvalidDBSecurityGroupStateFault", "InvalidDBSubnetStateFault", "InvalidDBSubnetGroupFault",
+        "InsufficientAvailableIPsInSubnetFault"},
     "other engines and products": {
         "TenantDatabaseQuotaExceededFault", "TenantDatabaseNotFoundFault", "DBShardGroupNotFoundFault",
         "InvalidDBShardGroupStateFault", "IntegrationNotFoundFault", "BlueGreenDeploymentNotFoundFault",
@@ -214,7 +248,6 @@ NEVER = {
 } | {
     ("DeleteDBCluster", "KMSKeyNotAccessibleFault"): "there is no snapshot to encrypt",
     ("DeleteDBInstance", "KMSKeyNotAccessibleFault"): "there is no snapshot to encrypt",
-    ("DeleteDBInstance", "InvalidDBClusterStateFault"): "an instance is deleted in every state of its cluster",
     ("RebootDBInstance", "KMSKeyNotAccessibleFault"): "keys are the region's own",
     ("StartDBCluster", "KMSKeyNotAccessibleFault"): "keys are the region's own",
     ("StartDBCluster", "InvalidDBInstanceStateFault"): "the instances of a stopped cluster are stopped",
@@ -224,18 +257,36 @@ NEVER = {
     ("ModifyDBSubnetGroup", "InvalidDBSubnetGroupStateFault"): "a subnet group has no states",
     ("DeleteDBInstance", "InvalidDBInstanceStateFault"): "twice the same deletion: test_terraform.py",
 } | {
-    (operation, fault): "tags are changed in every state; endpoints and target groups of proxies have none"
+    (operation, fault): "tags are changed in every state"
     for operation in ["AddTagsToResource", "RemoveTagsFromResource", "ListTagsForResource"]
-    for fault in ["InvalidDBClusterEndpointStateFault", "InvalidDBInstanceStateFault", "InvalidDBClusterStateFault",
-                  "DBProxyEndpointNotFoundFault", "DBProxyTargetGroupNotFoundFault"]
+    for fault in ["InvalidDBClusterEndpointStateFault", "InvalidDBInstanceStateFault", "InvalidDBClusterStateFault"]
+} | {
+    (operation, fault): "while a proxy or an endpoint is made, changed or deleted: ProxyStateTests.swift"
+    for operation, fault in [
+        ("ModifyDBProxy", "InvalidDBProxyStateFault"), ("DeleteDBProxy", "InvalidDBProxyStateFault"),
+        ("CreateDBProxyEndpoint", "InvalidDBProxyStateFault"), ("RegisterDBProxyTargets", "InvalidDBProxyStateFault"),
+        ("ModifyDBProxyTargetGroup", "InvalidDBProxyStateFault"),
+        ("ModifyDBProxyEndpoint", "InvalidDBProxyEndpointStateFault"),
+        ("DeleteDBProxyEndpoint", "InvalidDBProxyEndpointStateFault")]
+} | {
+    (operation, "InvalidDBProxyStateFault"): "this is done, or told, in every state of a proxy"
+    for operation in ["ModifyDBProxyEndpoint", "DeregisterDBProxyTargets", "DescribeDBProxyTargets",
+                      "DescribeDBProxyTargetGroups"]
+} | {
+    ("RegisterDBProxyTargets", fault): "a target is registered in every state" for fault in [
+        "InvalidDBClusterStateFault", "InvalidDBInstanceStateFault"]
+} | {
+    ("DescribeDBProxyTargets", "DBProxyTargetNotFoundFault"): "no single target can be asked for",
 }
 
 
 @pytest.fixture(scope="module")
 def names(api):
-    """A cluster that is stopped, with an endpoint; one without instances; one in two zones; and of the other things one each."""
+    """A cluster that is stopped, with a reader and an endpoint; one without instances; one in two zones; two proxies, of which
+    one has a target and two endpoints; and of the other things one each."""
     rds = api.rds
-    names = {name: api.name() for name in ("STOPPED", "BARE", "NARROW", "GROUP", "SUB", "ASLEEP", "AWAKE", "WIDE")}
+    names = {name: api.name() for name in (
+        "STOPPED", "BARE", "NARROW", "GROUP", "SUB", "ASLEEP", "AWAKE", "WIDE", "PROXY", "IDLE", "DOOR", "GATE")}
     names["STOPPED-1"] = names["STOPPED"] + "-1"
     for name, subnets in [("NARROW", SUBNETS), ("WIDE", [*SUBNETS, "subnet-3"])]:
         rds.create_db_subnet_group(DBSubnetGroupName=names[name], DBSubnetGroupDescription="d", SubnetIds=subnets)
@@ -258,9 +309,28 @@ def names(api):
         return rds.describe_db_cluster_endpoints(
             DBClusterEndpointIdentifier=names[name])["DBClusterEndpoints"][0]["Status"]
     until("the endpoints are there", lambda: [status("ASLEEP"), status("AWAKE")] == ["available"] * 2, 60)
+    reader = names["STOPPED"] + "-2"
+    rds.create_db_instance(**{**INSTANCE, "DBClusterIdentifier": names["STOPPED"], "DBInstanceIdentifier": reader})
+    for name in ("PROXY", "IDLE"):
+        rds.create_db_proxy(**{**PROXY, "DBProxyName": names[name]})
+    rds.register_db_proxy_targets(DBProxyName=names["PROXY"], DBClusterIdentifiers=["demo"])
+
+    def proxy(name):
+        return rds.describe_db_proxies(DBProxyName=names[name])["DBProxies"][0]["Status"]
+    until("the proxies are there", lambda: [proxy("PROXY"), proxy("IDLE")] == ["available"] * 2, 60)
+    for name in ("DOOR", "GATE"):
+        rds.create_db_proxy_endpoint(
+            **{**PROXY_ENDPOINT, "DBProxyName": names["PROXY"], "DBProxyEndpointName": names[name]})
+    until("their endpoints are there", lambda: {e["Status"] for e in rds.describe_db_proxy_endpoints(
+        DBProxyName=names["PROXY"])["DBProxyEndpoints"]} == {"available"}, 60)
+    api.wait("db_instance_available", DBInstanceIdentifier=reader)
     rds.stop_db_cluster(DBClusterIdentifier=names["STOPPED"])
     until("it has stopped", lambda: api.cluster(names["STOPPED"])["Status"] == "stopped", 60)
     yield names
+    for name in ("PROXY", "IDLE"):
+        rds.delete_db_proxy(DBProxyName=names[name])
+    rds.delete_db_instance(DBInstanceIdentifier=reader)
+    api.wait("db_instance_deleted", DBInstanceIdentifier=reader)
     rds.delete_db_cluster_endpoint(DBClusterEndpointIdentifier=names["AWAKE"])
     for name in ("STOPPED", "BARE", "NARROW"):
         api.delete(names[name])
@@ -303,7 +373,16 @@ REFUSED_VALUES = [
         "AvailabilityZones": ["eu-west-1a"], "EngineMode": "parallelquery", "NetworkType": "IPX",
         "EngineLifecycleSupport": "for-ever", "DatabaseInsightsMode": "deep", "Port": 1149, "MasterUsername": "rdsadmin",
         "BackupRetentionPeriod": 0, "PreferredMaintenanceWindow": "sun:05:00", "DatabaseName": "1x",
-        "DBClusterIdentifier": "x" * 64}.items()],
+        "DBClusterIdentifier": "x" * 64, "MasterUserPassword": "x" * 42, "PreferredBackupWindow": "05:00-05:29",
+        "Tags": [{"Key": f"k-{n}", "Value": "v"} for n in range(51)]}.items()],
+    *[("CreateDBCluster", "InvalidParameterValue", {**CLUSTER, "DatabaseName": name}) for name in ("template1", "rdsadmin")],
+    *[("CreateDBCluster", "InvalidParameterValue", {**CLUSTER, "Engine": "aurora-mysql", "DatabaseName": name})
+      for name in ("mysql", "information_schema", "performance_schema", "Sys")],
+    ("CreateDBCluster", "InvalidParameterValue", {
+        **CLUSTER, "PreferredBackupWindow": "05:00-06:00", "PreferredMaintenanceWindow": "mon:05:30-mon:06:30"}),
+    ("ModifyDBCluster", "InvalidParameterValue", {"DBClusterIdentifier": "BARE", "PreferredBackupWindow": "04:45-05:15"}),
+    ("ModifyDBInstance", "InvalidParameterValue", {
+        "DBInstanceIdentifier": "demo-1", "PreferredMaintenanceWindow": "sun:05:00-sun:05:00"}),
     *[("CreateDBInstance", "InvalidParameterCombination", {**INSTANCE, name: value}) for name, value in {
         "MasterUserPassword": PASSWORD, "BackupRetentionPeriod": 3, "KmsKeyId": "k", "Port": 5433, "AllocatedStorage": 10,
         "MultiAZ": True, "EnablePerformanceInsights": True, "MonitoringInterval": 60, "Iops": 1000, "VpcSecurityGroupIds": [

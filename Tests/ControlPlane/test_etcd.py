@@ -2,15 +2,19 @@
 """The control plane's state in etcd: what is there, who leads, and what a second control plane does."""
 
 import base64
+import http.server
 import json
 import pathlib
 import subprocess
 import tempfile
+import threading
 import urllib.request
 
 import boto3
 import pytest
+from botocore.exceptions import BotoCoreError, ClientError
 
+from conftest import ONCE, running
 from harness.region import BOREALIS, Failed, free_port, kill, until
 from test_resources import refused
 
@@ -100,6 +104,78 @@ def test_one_leads_and_the_other_takes_over(etcd, etcd_api):
     # An orderly end hands the leadership back at once.
     until("the first one leads again", lambda: _answers(etcd_api), 60)
     refused(etcd_api.rds.describe_db_subnet_groups, "DBSubnetGroupNotFoundFault", DBSubnetGroupName=name)
+
+
+class Cut:
+    """A way to etcd on which the answer to the next change can be lost."""
+
+    def __init__(self, target):
+        self.target, self.armed, self.lost = target, None, threading.Event()
+        cut = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["content-length"]))
+                with urllib.request.urlopen(urllib.request.Request(f"http://{cut.target}{self.path}", data=body)) as answer:
+                    status, text = answer.status, answer.read()
+                if cut.armed and self.path == "/v3/kv/txn" and cut.armed in body:
+                    cut.armed = None
+                    cut.lost.set()
+                    self.close_connection = True
+                    return
+                self.send_response(status)
+                self.send_header("content-length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def cut(etcd):
+    cut = Cut(etcd.removeprefix("etcd://"))
+    yield cut
+    cut.server.shutdown()
+    cut.server.server_close()
+
+
+def test_a_change_whose_answer_is_lost(cut):
+    """etcd has made it, and nobody has said so: the control plane reads what there is instead of believing in what it had."""
+    with running("--no-demo", "--state", f"etcd://127.0.0.1:{cut.server.server_port}/two") as api:
+        name, old = api.name("sg"), api.region.process("control")
+        wish = {"DBSubnetGroupName": name, "DBSubnetGroupDescription": "d", "SubnetIds": ["subnet-1", "subnet-2"]}
+        cut.armed = b64(f"/borealis/two/doc/subnetGroup/{name}").encode()
+        with pytest.raises((ClientError, BotoCoreError)):
+            api.client("rds", ONCE).create_db_subnet_group(**wish)
+        assert cut.lost.is_set()
+        until("another one answers", lambda: api.region.process("control") not in (None, old), 60)
+        api.wait_answers()
+        assert api.rds.describe_db_subnet_groups(DBSubnetGroupName=name)["DBSubnetGroups"]
+        refused(api.rds.create_db_subnet_group, "DBSubnetGroupAlreadyExists", **wish)
+
+
+def test_a_large_change_whose_answer_is_lost(cut, etcd):
+    """In the middle of a batch: nothing else is written before the next leader has carried out the rest."""
+    with running("--no-demo", "--state", f"etcd://127.0.0.1:{cut.server.server_port}/three") as api:
+        events = [f"{number:020}" for number in range(150)]
+        for event in events:
+            record = {
+                "id": event, "sourceType": "db-cluster", "source": "c", "sourceARN": "a", "event": "RDS-EVENT-0170",
+                "categories": [], "message": "m", "date": 1}
+            call(etcd, "kv/put", key=b64(f"/borealis/three/doc/event/{event}"), value=b64(json.dumps(record)))
+        # They are too old, so whoever reads them drops them at once: more than one transaction of etcd takes.
+        cut.armed = b64(f"/borealis/three/doc/event/{events[77]}").encode()
+        kill(api.region.process("control"))
+        until("the answer is lost", cut.lost.is_set, 60)
+        log = api.region.directory / "logs/control.log"
+        until("who was not answered has ended", lambda: "does not lead any more" in log.read_text(), 60)
+        api.wait_answers()
+        until("the events are gone", lambda: not keys(etcd, "/borealis/three/doc/event/"), 60)
+        assert keys(etcd, "/borealis/three/batch/") == []
 
 
 def _answers(api):

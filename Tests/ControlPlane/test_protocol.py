@@ -177,5 +177,6 @@ def test_malformed_requests(api, body, expected):
 
 
 def test_too_large(api):
-    status, _ = send(signed(api, b"Action=DescribeDBClusters&x=" + b"y" * (2 << 20), service="rds"))
-    assert status == 413
+    status, body = send(signed(api, b"Action=DescribeDBClusters&x=" + b"y" * (2 << 20), service="rds"))
+    assert (status, error_code(body)) == (413, "RequestEntityTooLarge")
+    assert 'xmlns="http://rds.amazonaws.com/doc/2014-10-31/"' in body and "<RequestId>" in body

@@ -6,6 +6,8 @@ from botocore.exceptions import ClientError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
+from harness.region import until
+
 
 def refused(call, expected, **arguments):
     with pytest.raises(ClientError) as error:
@@ -96,6 +98,30 @@ def test_tags(api):
     refused(rds.add_tags_to_resource, "InvalidParameterValue", ResourceName=arn, Tags=[{"Key": "aws:x", "Value": ""}])
 
 
+def test_tags_of_a_proxys_endpoints_and_target_group(api):
+    rds, name, tags = api.rds, api.name("px"), [{"Key": "a", "Value": "1"}]
+    rds.create_db_proxy(
+        DBProxyName=name, EngineFamily="MYSQL", RoleArn="arn:aws:iam::123456789012:role/any",
+        VpcSubnetIds=["subnet-1", "subnet-2"])
+    proxy = lambda: rds.describe_db_proxies(DBProxyName=name)["DBProxies"][0]["Status"]
+    until("it is there", lambda: proxy() == "available", 60)
+    made = rds.create_db_proxy_endpoint(
+        DBProxyName=name, DBProxyEndpointName=f"{name}-2", VpcSubnetIds=["subnet-1", "subnet-2"], Tags=tags)
+    arn = made["DBProxyEndpoint"]["DBProxyEndpointArn"]
+    assert rds.list_tags_for_resource(ResourceName=arn)["TagList"] == tags
+    others = [e["DBProxyEndpointArn"] for e in rds.describe_db_proxy_endpoints(DBProxyName=name)["DBProxyEndpoints"]]
+    others += [g["TargetGroupArn"] for g in rds.describe_db_proxy_target_groups(DBProxyName=name)["TargetGroups"]]
+    others.remove(arn)
+    assert len(others) == 2
+    for number, other in enumerate(others):
+        assert rds.list_tags_for_resource(ResourceName=other)["TagList"] == []
+        rds.add_tags_to_resource(ResourceName=other, Tags=[{"Key": "number", "Value": str(number)}])
+    rds.remove_tags_from_resource(ResourceName=arn, TagKeys=["a"])
+    found = [rds.list_tags_for_resource(ResourceName=each)["TagList"] for each in (arn, *others)]
+    assert found == [[], [{"Key": "number", "Value": "0"}], [{"Key": "number", "Value": "1"}]]
+    rds.delete_db_proxy(DBProxyName=name)
+
+
 def test_tags_of_default_groups(api):
     for arn in ("pg:default.aurora-postgresql15", "cluster-pg:default.aurora-postgresql15", "subgrp:default"):
         arn = "arn:aws:rds:us-east-1:123456789012:" + arn
@@ -155,7 +181,16 @@ def test_certificates(api):
 def test_event_categories(api):
     found = api.rds.describe_event_categories(SourceType="db-cluster")["EventCategoriesMapList"]
     assert "failover" in found[0]["EventCategories"]
-    assert len(api.rds.describe_event_categories()["EventCategoriesMapList"]) > 3
+    types = {m["SourceType"] for m in api.rds.describe_event_categories()["EventCategoriesMapList"]}
+    assert types == set(api.rds.meta.service_model.shape_for("SourceType").enum)
+    # Of what a region has none of there are no events, which may be subscribed to all the same.
+    name = api.name("sub")
+    api.rds.create_event_subscription(SubscriptionName=name, SnsTopicArn="arn:aws:sns:us-east-1:123456789012:t")
+    for kind in sorted(types - {"db-cluster", "db-instance", "db-parameter-group", "db-proxy"}):
+        assert api.rds.describe_events(SourceType=kind)["Events"] == []
+        changed = api.rds.modify_event_subscription(SubscriptionName=name, SourceType=kind)["EventSubscription"]
+        assert changed["SourceType"] == kind
+    api.rds.delete_event_subscription(SubscriptionName=name)
 
 
 @pytest.mark.parametrize(

@@ -82,17 +82,24 @@ class Provider:
         wait(f"{name} is deleted", INSTANCE_DELETED, lambda: self.instance_status(name))
 
     def group(self, level, name, family, parameters):
-        """Creates a parameter group, sets its parameters and reads it."""
+        """Creates a parameter group, sets its parameters and reads it; those of the class are the system's."""
         key = f"{'DBClusterParameterGroup' if level == 'db_cluster' else 'DBParameterGroup'}"
         made = getattr(self.rds, f"create_{level}_parameter_group")(
             **{f"{key}Name": name, "DBParameterGroupFamily": family, "Description": "Managed by Terraform", "Tags": TAGS})
         getattr(self.rds, f"modify_{level}_parameter_group")(**{f"{key}Name": name, "Parameters": parameters})
         found = getattr(self.rds, f"describe_{level}_parameter_groups")(**{f"{key}Name": name})[f"{key}s"]
         assert [(g[f"{key}Name"], g["Description"]) for g in found] == [(name, "Managed by Terraform")]
-        for source, expected in [("user", {p["ParameterName"]: p["ParameterValue"] for p in parameters}), ("system", {})]:
+        values = {}
+        for source in ("user", "system"):
             pages = self.rds.get_paginator(f"describe_{level}_parameters").paginate(
                 **{f"{key}Name": name, "Source": source})
-            assert {p["ParameterName"]: p["ParameterValue"] for page in pages for p in page["Parameters"]} == expected
+            values[source] = {p["ParameterName"]: p["ParameterValue"] for page in pages for p in page["Parameters"]}
+        assert values["user"] == {p["ParameterName"]: p["ParameterValue"] for p in parameters}
+        assert values["system"]["max_connections"] == {
+            "aurora-postgresql15": "LEAST({DBInstanceClassMemory/9531392},5000)",
+            "aurora-mysql10.11": "GREATEST({log(DBInstanceClassMemory/805306368,2)*45},"
+                                 "{log(DBInstanceClassMemory/8187281408,2)*1000})"}[family]
+        assert not set(values["user"]) & set(values["system"]) and "log_statement" not in values["system"]
         arn = made[key][f"{key}Arn"]
         assert self.rds.list_tags_for_resource(ResourceName=arn)["TagList"] == TAGS
 

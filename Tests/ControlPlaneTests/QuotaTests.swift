@@ -92,6 +92,29 @@ import Testing
         #expect((count, code) == (50, "InvalidParameterValue"))
     }
 
+    @Test(arguments: [(50, nil), (51, "InvalidParameterValue")])
+    func `a resource is made with fifty tags at most`(count: Int, code: String?) async throws {
+        let tags = AWSValue.list((0..<count).map { ["Key": .string("k-\($0)"), "Value": "v"] })
+        let input = ServiceFixture.cluster("c").with(["Tags": tags])
+        do {
+            _ = try await fixture.perform("CreateDBCluster", input)
+            #expect(code == nil)
+        } catch let error as AWSError { #expect(error.code == code) }
+    }
+
+    @Test func `there are so many proxies, with so many endpoints`() async throws {
+        let proxies = try await count("CreateDBProxy") { ServiceFixture.proxy("p-\($0)") }
+        #expect(proxies == (20, "DBProxyQuotaExceededFault"))
+        try await fixture.keeper.update { $0.proxies["p-0"]?.status = .available }
+        let endpoints = try await count("CreateDBProxyEndpoint") {
+            [
+                "DBProxyName": "p-0", "DBProxyEndpointName": .string("e-\($0)"),
+                "VpcSubnetIds": ["subnet-1", "subnet-2"],
+            ]
+        }
+        #expect(endpoints == (20, "DBProxyEndpointQuotaExceededFault"))
+    }
+
     @Test func `a name that both levels know is one for events`() async throws {
         let made: AWSValue = [
             "SubscriptionName": "s", "SnsTopicArn": "arn:aws:sns:us-east-1:123456789012:t",

@@ -48,7 +48,8 @@ import Testing
         #expect(mode == 0o600)
     }
 
-    @Test(.timeLimit(.minutes(1))) func `who waits for a change is woken by it, by the end of patience and by a cancellation`()
+    @Test(.timeLimit(.minutes(1)))
+    func `who waits for a change is woken by it, by the end of patience and by a cancellation`()
         async throws
     {
         let keeper = try await StateKeeper(store: FragileStore())
