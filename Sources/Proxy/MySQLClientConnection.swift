@@ -587,8 +587,8 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
         guard let state = backend.session, let credentials else { return }
         backend.cancelsUnderWay += 1
         let pool = lender
-        MySQLKill.send("KILL QUERY \(state.connectionID)", to: backend.target, as: credentials, group: group) { _ in
-            backend.cancelEnded(pool)
+        MySQLKill.send("KILL QUERY \(state.connectionID)", to: backend.target, as: credentials, group: group) { error in
+            backend.cancelEnded(pool, isCertain: error != MySQLKill.timedOut)
         }
     }
 
