@@ -18,6 +18,10 @@ final class LoopContext {
     var metrics = ProxyMetrics()
     private var endpoints: [String: EndpointCounts] = [:]
     private(set) var clients: [UInt32: any ProxyClient] = [:]
+    /// Connections of which it is not known yet whether they become clients.
+    private var strangers: [ObjectIdentifier: any ProxyClient] = [:]
+    /// Most of them; they are let go after the login timeout.
+    static let strangersMost = 2_000
     var groups: [GroupContext] = []
     private var nextClient: UInt32 = 0
     private var ticks = 0
@@ -55,9 +59,7 @@ final class LoopContext {
 
     /// Hangs up on the clients of listeners that are no more.
     func close(listeners names: Set<String>, group: GroupContext) {
-        for client in Array(clients.values) where client.group === group && names.contains(client.listenerName) {
-            client.close()
-        }
+        for client in everybody where client.group === group && names.contains(client.listenerName) { client.close() }
     }
 
     /// Whether one more client of this address may begin to log in now.
@@ -81,7 +83,7 @@ final class LoopContext {
     func stop() {
         repeated?.cancel()
         for group in groups { group.stop() }
-        for client in clients.values { client.close() }
+        for client in everybody { client.close() }
     }
 
     private func tick() {
@@ -89,11 +91,22 @@ final class LoopContext {
         ticks += 1
         for group in groups { group.tick(now, trim: ticks % 20 == 0) }
         if ticks % 20 == 0 {
-            for client in Array(clients.values) { client.checkTimeouts(now) }
+            for client in everybody { client.checkTimeouts(now) }
         }
     }
 
     // MARK: Clients
+
+    private var everybody: [any ProxyClient] { Array(clients.values) + Array(strangers.values) }
+
+    /// Whether there is room for a connection that has yet to say what it wants.
+    func meet(_ stranger: any ProxyClient) -> Bool {
+        guard strangers.count < LoopContext.strangersMost else { return false }
+        strangers[ObjectIdentifier(stranger)] = stranger
+        return true
+    }
+
+    func forget(_ stranger: any ProxyClient) { strangers[ObjectIdentifier(stranger)] = nil }
 
     /// Process ids handed to clients: the proxy's number, then a number that tells the loop.
     func register(_ client: any ProxyClient) -> UInt32? {
@@ -105,6 +118,7 @@ final class LoopContext {
             let number = UInt32(configuration.proxyID) << 23 | (nextClient * loops + UInt32(index))
             if clients[number] == nil, number & (range - 1) != 0 {
                 clients[number] = client
+                forget(client)
                 return number
             }
         }
