@@ -407,7 +407,7 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
         for id in machine.trim(now: now) {
             if let connection = connections[id] { remove(connection) }
         }
-        if key.role == .readWrite, clients > 0, machine.total < group.configuration.pool.minConnections {
+        if clients > 0, machine.total < group.configuration.pool.minConnections {
             _ = openOne()
         }
     }
