@@ -48,17 +48,17 @@ package struct FileAuthenticator: ClientAuthenticator {
     }
 
     package func method(user: String, database: String, tls: Bool) -> AuthenticationMethod {
-        if iamUsers.contains(user) { return tls ? .cleartext(check: tokenCheck(user)) : .refuse }
+        if iamUsers.contains(user) { return tls ? .cleartext(check: tokenCheck(user)) : .needsTLS }
         return entries[user]?.method ?? .refuse
     }
 
     /// Tokens are for TLS connections only.
     private func tokenCheck(_ user: String) -> @Sendable (Secret) async -> Bool {
-        let (region, keys) = (iam.region, ConfiguredKeys(keys: iam.keys))
+        let (region, hosts, keys) = (iam.region, iam.hosts, ConfiguredKeys(keys: iam.keys))
         return { secret in
             do throws(IAMToken.Refusal) {
                 let token = try IAMToken(parsing: secret.reveal())
-                try await token.verify(user: user, region: region, now: Int64(time(nil)), keys: keys)
+                try await token.verify(user: user, region: region, hosts: hosts, now: Int64(time(nil)), keys: keys)
                 return true
             } catch {
                 return false
@@ -67,7 +67,7 @@ package struct FileAuthenticator: ClientAuthenticator {
     }
 
     package func mysqlMethod(user: String, tls: Bool) -> MySQLAuthenticationMethod {
-        if iamUsers.contains(user) { return tls ? .check(tokenCheck(user)) : .refuse }
+        if iamUsers.contains(user) { return tls ? .check(tokenCheck(user)) : .needsTLS }
         return entries[user]?.mysql ?? .refuse
     }
 

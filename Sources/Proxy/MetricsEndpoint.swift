@@ -5,8 +5,8 @@ import NIOCore
 /// `GET /metrics` in Prometheus' text format, and `/pins`, `/clients`, `/pools`, `/targets` as JSON; one request a
 /// connection.
 ///
-/// Nothing of the request but its first line is read. Requests longer than 8 KiB, and those that are not whole after ten
-/// seconds, are hung up on.
+/// Nothing of the request but its first line is read. Requests longer than 8 KiB are hung up on, and so is whoever is still there
+/// after ten seconds.
 final class MetricsEndpoint: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 

@@ -128,7 +128,7 @@ extension ProxyConfiguration.File {
         .users: .list(user), .pool: pool,
         .health: .mapping([Health.CodingKeys.user: .text, .password: .text, .database: .text]),
         .iam: .mapping([
-            IAM.CodingKeys.region: .text,
+            IAM.CodingKeys.region: .text, .hosts: .list(.text),
             .accessKeys: .list(.mapping([IAM.Key.CodingKeys.id: .text, .secret: .text, .users: .list(.text)])),
         ]),
     ])

@@ -131,6 +131,8 @@ package struct ProxyConfiguration: Sendable {
 
         /// Tokens for other regions are refused; nil takes any.
         package var region: String?
+        /// Names and ports of this proxy, as whoever signs a token is told them; nil takes a token for any.
+        package var hosts: Set<String>?
         package var keys: [String: Key] = [:]
     }
 
@@ -256,10 +258,12 @@ extension ProxyConfiguration {
                 }
             }
             var region: String?
+            var hosts: [String]?
             var accessKeys: [Key]
 
             enum CodingKeys: String, CodingKey {
                 case region
+                case hosts
                 case accessKeys = "access_keys"
             }
         }
@@ -360,6 +364,7 @@ extension ProxyConfiguration {
         }
         if let pool = group.pool { result.pool = try Self.pool(pool, "\(path).pool") }
         result.iam.region = group.iam?.region
+        result.iam.hosts = group.iam?.hosts.map { Set($0) }
         for key in group.iam?.accessKeys ?? [] {
             result.iam.keys[key.id] = IAM.Key(secret: Secret(key.secret), users: key.users.map { Set($0) })
         }
