@@ -54,7 +54,7 @@ def test_too_many_clients_are_told_and_can_still_cancel(limited):
 
 def test_login_rate_of_postgresql(limited):
     cluster = limited("logins_per_second: 5")
-    refused = [r for r in (refusal(cluster) for _ in range(30)) if r]
+    refused = [r for r in (refusal(cluster) for _ in range(60)) if r]
     assert len(refused) >= 10
     assert all("too many log-ins a second from this address" in r for r in refused), set(refused)
     assert until(lambda: refusal(cluster) is None, 5)
