@@ -151,6 +151,7 @@ let package = Package(
         .testTarget(name: "MySQLWireTests", dependencies: ["MySQLWire", crypto, nioCore]),
         .testTarget(
             name: "ProxyCoreTests", dependencies: ["ProxyCore", "PostgresWire", "MySQLWire", "FuzzKit", nioCore]),
+        .testTarget(name: "ProxyTests", dependencies: ["Proxy", "ProxyCore"]),
         .testTarget(name: "SimulationKitTests", dependencies: ["SimulationKit"]),
         .testTarget(name: "RegionTests", dependencies: ["Engines", "Region"]),
         .testTarget(

@@ -69,7 +69,10 @@ extension RDSService {
         let name = try input.required("DBProxyEndpointName")
         return try await update { state in
             var record = try proxyEndpoint(name, in: state)
-            try check(record, for: "deleted")
+            guard record.status != .deleting else {
+                throw fault(
+                    "InvalidDBProxyEndpointStateFault", "The endpoint \(record.id) is being deleted already.")
+            }
             record.status = .deleting
             state.proxyEndpoints[record.id] = record
             return ["DBProxyEndpoint": describe(record)]

@@ -16,9 +16,9 @@ extension Reconciler {
         let host = try await address(of: proxy)
         let endpoints = try await addresses(of: proxy)
         guard let wish = try wish(proxy, host: host, endpoints: endpoints, observed) else {
-            // Nothing to lead to, or nobody to log in as yet.
+            // Nothing to lead to, or nobody to log in as yet: no process is all that there is to have.
             try await plane.removeProxy(proxy.resourceID)
-            return try await settle(proxy, endpoints, host, isRunning: proxy.target == nil)
+            return try await settle(proxy, endpoints, host, isRunning: true)
         }
         let isRunning = try await plane.ensureProxy(wish)
         crash.pass("proxy-known")

@@ -86,7 +86,7 @@ package enum PostgresLoginFuzz: FuzzTarget {
         var login = ClientLogin(
             policy: .init(offersTLS: random.chance(1, in: 2), requiresTLS: random.chance(1, in: 4)))
         let methods: [AuthenticationMethod] = [
-            .trust, .refuse, .md5(stored: "abc"), .cleartext { _ in true },
+            .trust, .refuse, .needsTLS, .md5(stored: "abc"), .cleartext { _ in true },
             .scram(SCRAMVerifier(password: Secret("p"), salt: [1, 2, 3, 4], iterations: 1)),
         ]
         var method = random.pick(methods)
@@ -198,7 +198,8 @@ package enum MySQLLoginFuzz: FuzzTarget {
             policy: policy, challenge: [UInt8](repeating: 65, count: 20), address: "localhost", keyPair: { nil })
         _ = login.start(version: "10.11", connectionID: 1, status: .autocommit)
         let methods: [MySQLAuthenticationMethod] = [
-            .trust, .refuse, .password(Secret("p"), plugin: nil), .nativeDigest([UInt8](repeating: 1, count: 20)),
+            .trust, .refuse, .needsTLS, .password(Secret("p"), plugin: nil),
+            .nativeDigest([UInt8](repeating: 1, count: 20)),
             .check { _ in true }, .password(Secret(""), plugin: MySQLScrambles.cachingSHA2),
         ]
         let method = random.pick(methods)

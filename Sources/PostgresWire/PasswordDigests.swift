@@ -16,6 +16,9 @@ package enum PasswordDigests {
         hex(Insecure.MD5.hash(data: password.bytes + Array(user.utf8)))
     }
 
+    /// Whether `text` is all of what `pg_authid.rolpassword` holds for such a password.
+    package static func isMD5(_ text: String) -> Bool { text.hasPrefix("md5") && text.utf8.count == 35 }
+
     package static func md5(stored: String, salt: [UInt8]) -> String {
         "md5" + hex(Insecure.MD5.hash(data: Array(stored.utf8) + salt))
     }

@@ -76,7 +76,7 @@ final class AdminConsole {
         case "pools": state.pools
         case "targets": state.targets
         default:
-            (state.metrics.whole.totals + state.metrics.whole.levels).map { [$0.name, "\($0.value)"] }
+            (state.metrics.whole.totals() + state.metrics.whole.levels()).map { [$0.name, "\($0.value)"] }
         }
     }
 }

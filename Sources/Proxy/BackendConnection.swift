@@ -31,7 +31,7 @@ final class BackendConnection: ServerConnection, PooledBackend {
         super.init(id: id, target: target, group: group)
     }
 
-    override func channelActive(context: ChannelHandlerContext) { send(login.start()) }
+    override func connected() { send(login.start()) }
 
     override func received(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) throws {
         if let session {
@@ -122,10 +122,13 @@ extension BackendConnection {
 
     static func words(_ error: ServerError) -> String { error.message }
 
+    /// The control file names a writer's timeline only from the first checkpoint after its promotion on, which may take
+    /// minutes; the name of the WAL file it writes begins with it at once.
     static let topologyQuestion = """
         SELECT pg_catalog.pg_is_in_recovery(), CASE WHEN pg_catalog.pg_is_in_recovery() THEN \
         COALESCE(EXTRACT(epoch FROM pg_catalog.now() - pg_catalog.pg_last_xact_replay_timestamp()), 0) ELSE 0 END, \
-        (SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()), \
+        CASE WHEN pg_catalog.pg_is_in_recovery() THEN (SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()) \
+        ELSE ('x' || pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8))::bit(32)::int4 END, \
         pg_catalog.pg_last_wal_receive_lsn() IS NOT DISTINCT FROM pg_catalog.pg_last_wal_replay_lsn()
         """
 

@@ -22,7 +22,8 @@ protocol ConnectionPool: AnyObject {
     var key: PoolKey { get }
     var isUnused: Bool { get }
     var counts: PoolCounts { get }
-    var perTarget: [ProxyConfiguration.Address: TargetCounts] { get }
+    /// What the metrics have of its connections as they are now.
+    var perTarget: [ProxyConfiguration.Address: ProxyMetrics] { get }
     func tick(_ now: Int64)
     func trim(_ now: Int64)
     func connectionCount(_ target: ProxyConfiguration.Address) -> Int
@@ -38,14 +39,7 @@ struct PoolCounts {
     var opening: Int
     var waiting: Int
     var limit: Int
-    var encrypted: Int
     var target: ProxyConfiguration.Address?
-}
-
-/// Connections to one target.
-struct TargetCounts: Sendable {
-    var open = 0
-    var borrowed = 0
 }
 
 /// Backend connections of one user to one database for one kind of endpoint, on one event loop.
@@ -113,14 +107,20 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
     var counts: PoolCounts {
         PoolCounts(
             idle: machine.idleCount, leased: machine.leased, opening: machine.opening, waiting: machine.waiting,
-            limit: machine.limits.connections, encrypted: connections.values.count { $0.usesTLS },
-            target: connections.values.first?.target)
+            limit: machine.limits.connections, target: connections.values.first?.target)
     }
-    var perTarget: [ProxyConfiguration.Address: TargetCounts] {
-        var found: [ProxyConfiguration.Address: TargetCounts] = [:]
+    var perTarget: [ProxyConfiguration.Address: ProxyMetrics] {
+        var found: [ProxyConfiguration.Address: ProxyMetrics] = [:]
         for connection in connections.values where connection.isOpen {
-            found[connection.target, default: .init()].open += 1
-            if connection.client != nil { found[connection.target, default: .init()].borrowed += 1 }
+            var one = ProxyMetrics()
+            one.databaseConnections = 1
+            one.databaseConnectionsWithTLS = connection.usesTLS ? 1 : 0
+            if let client = connection.client {
+                one.databaseConnectionsCurrentlyBorrowed = 1
+                one.databaseConnectionsCurrentlySessionPinned = client.isPinned ? 1 : 0
+                one.databaseConnectionsCurrentlyInTransaction = client.isInTransaction ? 1 : 0
+            }
+            found[connection.target, default: .init()].add(one)
         }
         return found
     }
@@ -131,8 +131,6 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
     /// Lends a connection now, or later by `client.borrowed`, or fails by `client.borrowFailed`.
     /// `last`, if it is idle, is the connection the client gets.
     func request(_ client: Backend.Client, settings: Backend.Settings, last: Int? = nil, now: Int64 = Clock.now()) {
-        group.loop.metrics.databaseConnectionRequests += 1
-        if group.shared.targetTLS != nil { group.loop.metrics.databaseConnectionRequestsWithTLS += 1 }
         if key.role == .readOnly, group.topology.known == 1, group.topology.writer != nil {
             return client.borrowFailed(.noReader)
         }
@@ -144,7 +142,7 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
         }
         switch decision {
         case .lease(let id):
-            group.loop.metrics.borrowLatencyCount += 1
+            client.endpoint.metrics.borrowLatencyCount += 1
             lend(id, to: client)
         case .wait(let open):
             waiters[client.id] = (client, now)
@@ -201,9 +199,9 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
                 self.release(connection)
                 return
             }
-            group.loop.metrics.borrowLatencyCount += 1
             let now = Clock.now()
-            group.loop.metrics.borrowLatencyNanoseconds += Int(now - entry.since)
+            entry.client.endpoint.metrics.borrowLatencyCount += 1
+            entry.client.endpoint.metrics.borrowLatencyNanoseconds += Int(now - entry.since)
             entry.client.noteLent(now)
             hand(connection, to: entry.client)
         case .park: yieldPlace()
@@ -293,6 +291,10 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
                 targetMost: group.configuration.pool.maxConnectionsOfTarget, now: Clock.now())
         else { return false }
         nextID += 1
+        group.count(target, key.role) {
+            $0.databaseConnectionRequests += 1
+            if group.shared.targetTLS != nil { $0.databaseConnectionRequestsWithTLS += 1 }
+        }
         machine.willOpen()
         let connection = Backend(id: nextID, target: target, group: group, owner: self, key: key)
         connections[nextID] = connection
@@ -311,7 +313,7 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
         }
         failures = 0
         connection.teach(common)
-        group.loop.metrics.databaseConnectionsSetupSucceeded += 1
+        group.count(connection.target, key.role) { $0.databaseConnectionsSetupSucceeded += 1 }
         if let query = group.configuration.pool.initQuery, !query.isEmpty {
             initialising.insert(connection.id)
             connection.run(query)
@@ -331,7 +333,7 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
     }
 
     func backendFailed(_ connection: Backend, _ error: Backend.Failure) {
-        group.loop.metrics.databaseConnectionsSetupFailed += 1
+        group.count(connection.target, key.role) { $0.databaseConnectionsSetupFailed += 1 }
         forgetOpening(connection)
         let isLasting = Backend.isLasting(error)
         if isLasting { Backend.forgetWelcomes(common) }
@@ -405,7 +407,7 @@ final class BackendPool<Backend: PooledBackend>: BackendOwner, ConnectionPool {
         for id in machine.trim(now: now) {
             if let connection = connections[id] { remove(connection) }
         }
-        if key.role == .readWrite, clients > 0, machine.total < group.configuration.pool.minConnections {
+        if clients > 0, machine.total < group.configuration.pool.minConnections {
             _ = openOne()
         }
     }

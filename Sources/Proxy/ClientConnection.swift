@@ -41,8 +41,9 @@ class ClientConnection: RelayEnd, ProxyClient {
     final var isWelcoming = false
     /// The reader it had last.
     final var reader: ProxyConfiguration.Address?
-    /// When the client was last heard; `Int64.max` while it waits for an answer.
+    /// Since when the client has been idle, if it is: when it was answered last, or was last seen to wait for an answer.
     final var lastActive = Clock.now()
+    /// When what is under way was asked for; 0 when nothing is.
     private var askedAt: Int64 = 0
     /// When the backend was lent that answers.
     private var lentAt: Int64 = 0
@@ -60,6 +61,10 @@ class ClientConnection: RelayEnd, ProxyClient {
 
     // MARK: To be overridden
 
+    /// It is connected.
+    func begin() {}
+    /// The backend has not answered yet what the client asked of it.
+    var owesAnswer: Bool { false }
     var isPinned: Bool { false }
     var isInTransaction: Bool { false }
     var cancelSecret: [UInt8] { [] }
@@ -96,16 +101,17 @@ class ClientConnection: RelayEnd, ProxyClient {
         return .admitted
     }
 
-    override func handlerAdded(context: ChannelHandlerContext) {
-        super.handlerAdded(context: context)
+    /// Before it, nothing that is written arrives, and the end is not told.
+    override final func channelActive(context: ChannelHandlerContext) {
         endpoint.metrics.clientConnectionsReceived += 1
+        begin()
     }
 
     override final func channelInactive(context: ChannelHandlerContext) {
         if case .closed = stage { return }
         stage = .closed
         endpoint.metrics.clientConnectionsClosed += 1
-        if number != 0 { loop.unregister(number) }
+        if number != 0 { loop.unregister(number) } else { loop.forget(self) }
         leave()
     }
 
@@ -125,7 +131,9 @@ class ClientConnection: RelayEnd, ProxyClient {
         case .silent, .loggingIn, .busy:
             if buffer == nil { buffer = bytes } else { buffer!.writeImmutableBuffer(bytes) }
             if buffer!.readableBytes > ClientConnection.longestLogin { close() }
-        case .admin(let console): console.receive(bytes)
+        case .admin(let console):
+            lastActive = Clock.now()
+            console.receive(bytes)
         case .closed: break
         }
     }
@@ -191,34 +199,44 @@ class ClientConnection: RelayEnd, ProxyClient {
     }
 
     @inline(__always)
-    final func countRequest() {
-        endpoint.metrics.queryRequests += 1
-        if usesTLS { endpoint.metrics.queryRequestsTLS += 1 } else { endpoint.metrics.queryRequestsNoTLS += 1 }
+    final func count(requests: Int) {
+        endpoint.metrics.queryRequests += requests
+        if usesTLS {
+            endpoint.metrics.queryRequestsTLS += requests
+        } else {
+            endpoint.metrics.queryRequestsNoTLS += requests
+        }
     }
 
     /// A backend is asked for, now.
     @inline(__always)
     final func noteAsked() -> Int64 {
-        lastActive = Int64.max
         askedAt = Clock.now()
         lentAt = askedAt
         isWaiting = true
         return askedAt
     }
 
+    /// Something is asked of the backend that the client has.
+    @inline(__always)
+    final func noteSent() {
+        guard askedAt == 0 else { return }
+        askedAt = Clock.now()
+        lentAt = askedAt
+    }
+
     /// After `noteAsked`, of a client that had to wait.
     final func noteLent(_ now: Int64) { lentAt = now }
 
-    /// What was asked for is answered, now.
+    /// What was asked for is answered, now; returns when that was.
     @inline(__always) @discardableResult
     final func noteAnswered() -> Int64 {
+        guard askedAt > 0 else { return lastActive }
         let now = Clock.now()
-        if askedAt > 0 {
-            endpoint.metrics.queryResponseNanoseconds += Int(now - askedAt)
-            endpoint.metrics.databaseResponseNanoseconds += Int(now - lentAt)
-            endpoint.metrics.queryResponseCount += 1
-            askedAt = 0
-        }
+        endpoint.metrics.queryResponseNanoseconds += Int(now - askedAt)
+        endpoint.metrics.databaseResponseNanoseconds += Int(now - lentAt)
+        endpoint.metrics.queryResponseCount += 1
+        askedAt = 0
         lastActive = now
         return now
     }
@@ -229,12 +247,14 @@ class ClientConnection: RelayEnd, ProxyClient {
         switch stage {
         case .silent, .loggingIn:
             if now - lastActive > loop.configuration.loginTimeout.nanosecondsCount { close() }
-        case .open:
-            guard peer == nil, !isWaiting, lastActive != Int64.max,
-                now - lastActive > group.configuration.pool.idleClientTimeout.nanosecondsCount
-            else { return }
-            idledTooLong()
-        case .busy, .admin, .closed: break
+        case .open, .admin:
+            // A transaction, and what pins, end with a client that says nothing: others wait for its backend.
+            if isWaiting || owesAnswer {
+                lastActive = now
+            } else if now - lastActive > group.configuration.pool.idleClientTimeout.nanosecondsCount {
+                idledTooLong()
+            }
+        case .busy, .closed: break
         }
     }
 }

@@ -84,6 +84,11 @@ final class ConnectionBudget: Sendable {
         }
     }
 
+    /// How many pools whose names begin with `prefix` have connections.
+    func poolCount(_ prefix: String) -> Int {
+        state.withLock { $0.used.keys.count { $0.hasPrefix(prefix) } }
+    }
+
     func giveBack(_ place: Place) {
         state.withLock { state in
             state.used[place.pool] = Self.less(state.used[place.pool])

@@ -24,14 +24,13 @@ package struct FileAuthenticator: ClientAuthenticator {
         var generator = SystemRandomNumberGenerator()
         for user in users {
             let method: AuthenticationMethod
-            switch (user.method ?? (user.password == nil ? .trust : .scram), user.password) {
+            switch (user.method ?? .scram, user.password) {
             case (.trust, _): method = .trust
             case (.iam, _), (_, nil): method = .refuse
             case (.md5, let password?):
                 let text = password.reveal()
-                let isDigest = text.hasPrefix("md5") && text.utf8.count == 35
                 method = .md5(
-                    stored: isDigest
+                    stored: PasswordDigests.isMD5(text)
                         ? String(text.dropFirst(3)) : PasswordDigests.storedMD5(user: user.name, password: password))
             case (.cleartext, let password?):
                 method = .cleartext { PasswordDigests.equal($0.bytes, password.bytes) }
@@ -49,17 +48,17 @@ package struct FileAuthenticator: ClientAuthenticator {
     }
 
     package func method(user: String, database: String, tls: Bool) -> AuthenticationMethod {
-        if iamUsers.contains(user) { return tls ? .cleartext(check: tokenCheck(user)) : .refuse }
+        if iamUsers.contains(user) { return tls ? .cleartext(check: tokenCheck(user)) : .needsTLS }
         return entries[user]?.method ?? .refuse
     }
 
     /// Tokens are for TLS connections only.
     private func tokenCheck(_ user: String) -> @Sendable (Secret) async -> Bool {
-        let (region, keys) = (iam.region, ConfiguredKeys(keys: iam.keys))
+        let (region, hosts, keys) = (iam.region, iam.hosts, ConfiguredKeys(keys: iam.keys))
         return { secret in
             do throws(IAMToken.Refusal) {
                 let token = try IAMToken(parsing: secret.reveal())
-                try await token.verify(user: user, region: region, now: Int64(time(nil)), keys: keys)
+                try await token.verify(user: user, region: region, hosts: hosts, now: Int64(time(nil)), keys: keys)
                 return true
             } catch {
                 return false
@@ -68,7 +67,7 @@ package struct FileAuthenticator: ClientAuthenticator {
     }
 
     package func mysqlMethod(user: String, tls: Bool) -> MySQLAuthenticationMethod {
-        if iamUsers.contains(user) { return tls ? .check(tokenCheck(user)) : .refuse }
+        if iamUsers.contains(user) { return tls ? .check(tokenCheck(user)) : .needsTLS }
         return entries[user]?.mysql ?? .refuse
     }
 
@@ -80,13 +79,14 @@ package struct FileAuthenticator: ClientAuthenticator {
         case .cleartext: return .check { PasswordDigests.equal($0.bytes, password.bytes) }
         case .cachingSHA2: return .password(password, plugin: MySQLScrambles.cachingSHA2)
         case .native, nil, .md5, .scram:
-            let text = password.reveal()
-            // What SELECT PASSWORD('...') gives.
-            if text.utf8.count == 41, text.hasPrefix("*"), let digest = bytes(hex: text.dropFirst()) {
-                return .nativeDigest(digest)
-            }
+            if let digest = nativeDigest(password.reveal()) { return .nativeDigest(digest) }
             return .password(password, plugin: user.method == .native ? MySQLScrambles.native : nil)
         }
+    }
+
+    /// Of what SELECT PASSWORD('...') gives.
+    static func nativeDigest(_ text: String) -> [UInt8]? {
+        text.utf8.count == 41 && text.hasPrefix("*") ? bytes(hex: text.dropFirst()) : nil
     }
 
     private static func bytes(hex: Substring) -> [UInt8]? {

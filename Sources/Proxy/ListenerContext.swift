@@ -28,13 +28,18 @@ final class ListenerContext: Sendable {
         splitsReads = listener.role == .readWrite && listener.readWriteSplit
         self.state = state
         self.router = router
-        guard let files = listener.tls else {
-            tls = nil
-            policy = ClientLogin.Policy(offersTLS: false, requiresTLS: listener.requireTLS)
-            return
+        tls = try Self.tls(of: listener)
+        policy = ClientLogin.Policy(offersTLS: tls != nil, requiresTLS: listener.requireTLS)
+    }
+
+    /// Its certificates, read anew.
+    static func tls(of listener: ProxyConfiguration.Listener) throws -> NIOSSLContext? {
+        guard let files = listener.tls else { return nil }
+        do {
+            return try NIOSSLContext(configuration: tls(files))
+        } catch {
+            throw ProxyError("the listener \(listener.name) cannot use its certificate", error)
         }
-        tls = try NIOSSLContext(configuration: Self.tls(files))
-        policy = ClientLogin.Policy(offersTLS: true, requiresTLS: listener.requireTLS)
     }
 
     private static func tls(_ files: ProxyConfiguration.TLSFiles) throws -> TLSConfiguration {
@@ -43,7 +48,7 @@ final class ListenerContext: Sendable {
         var configuration = TLSConfiguration.makeServerConfiguration(certificateChain: chain, privateKey: key)
         configuration.minimumTLSVersion = .tlsv12
         if let authority = files.clientCA {
-            configuration.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(authority))
+            configuration.trustRoots = .certificates(try read(authority) { try NIOSSLCertificate.fromPEMFile($0) })
             configuration.certificateVerification = .noHostnameVerification
         }
         guard let hosts = try files.hosts?.mapValues(identity), !hosts.isEmpty else { return configuration }
@@ -63,8 +68,23 @@ final class ListenerContext: Sendable {
         _ files: ProxyConfiguration.CertificateFiles
     ) throws -> ([NIOSSLCertificateSource], NIOSSLPrivateKeySource) {
         (
-            try NIOSSLCertificate.fromPEMFile(files.certificate).map { .certificate($0) },
-            .privateKey(try NIOSSLPrivateKey(file: files.key, format: .pem))
+            try read(files.certificate) { try NIOSSLCertificate.fromPEMFile($0) }.map { .certificate($0) },
+            .privateKey(try read(files.key) { try NIOSSLPrivateKey(file: $0, format: .pem) })
         )
     }
+
+    private static func read<Content>(_ path: String, _ content: (String) throws -> Content) throws -> Content {
+        do {
+            return try content(path)
+        } catch {
+            throw ProxyError("read \(path), which must be a file in PEM", error)
+        }
+    }
+}
+
+/// What the proxy could not do, and why.
+struct ProxyError: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ attempt: String, _ cause: any Error) { description = "\(attempt): \(cause)" }
 }

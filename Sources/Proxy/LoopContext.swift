@@ -18,6 +18,10 @@ final class LoopContext {
     var metrics = ProxyMetrics()
     private var endpoints: [String: EndpointCounts] = [:]
     private(set) var clients: [UInt32: any ProxyClient] = [:]
+    /// Connections of which it is not known yet whether they become clients.
+    private var strangers: [ObjectIdentifier: any ProxyClient] = [:]
+    /// Most of them; they are let go after the login timeout.
+    static let strangersMost = 2_000
     var groups: [GroupContext] = []
     private var nextClient: UInt32 = 0
     private var ticks = 0
@@ -55,9 +59,7 @@ final class LoopContext {
 
     /// Hangs up on the clients of listeners that are no more.
     func close(listeners names: Set<String>, group: GroupContext) {
-        for client in Array(clients.values) where client.group === group && names.contains(client.listenerName) {
-            client.close()
-        }
+        for client in everybody where client.group === group && names.contains(client.listenerName) { client.close() }
     }
 
     /// Whether one more client of this address may begin to log in now.
@@ -81,7 +83,7 @@ final class LoopContext {
     func stop() {
         repeated?.cancel()
         for group in groups { group.stop() }
-        for client in clients.values { client.close() }
+        for client in everybody { client.close() }
     }
 
     private func tick() {
@@ -89,11 +91,22 @@ final class LoopContext {
         ticks += 1
         for group in groups { group.tick(now, trim: ticks % 20 == 0) }
         if ticks % 20 == 0 {
-            for client in Array(clients.values) { client.checkTimeouts(now) }
+            for client in everybody { client.checkTimeouts(now) }
         }
     }
 
     // MARK: Clients
+
+    private var everybody: [any ProxyClient] { Array(clients.values) + Array(strangers.values) }
+
+    /// Whether there is room for a connection that has yet to say what it wants.
+    func meet(_ stranger: any ProxyClient) -> Bool {
+        guard strangers.count < LoopContext.strangersMost else { return false }
+        strangers[ObjectIdentifier(stranger)] = stranger
+        return true
+    }
+
+    func forget(_ stranger: any ProxyClient) { strangers[ObjectIdentifier(stranger)] = nil }
 
     /// Process ids handed to clients: the proxy's number, then a number that tells the loop.
     func register(_ client: any ProxyClient) -> UInt32? {
@@ -105,6 +118,7 @@ final class LoopContext {
             let number = UInt32(configuration.proxyID) << 23 | (nextClient * loops + UInt32(index))
             if clients[number] == nil, number & (range - 1) != 0 {
                 clients[number] = client
+                forget(client)
                 return number
             }
         }
@@ -137,26 +151,12 @@ final class LoopContext {
         for client in clients.values {
             let name = client.listenerName
             snapshot.endpoints[name]?.clientConnections += 1
-            if client.isPinned { snapshot.endpoints[name]?.databaseConnectionsCurrentlySessionPinned += 1 }
-            if client.isInTransaction { snapshot.endpoints[name]?.databaseConnectionsCurrentlyInTransaction += 1 }
         }
-        var result = metrics
+        snapshot.rest = metrics
         for group in groups {
-            for pool in group.pools.values {
-                let counts = pool.counts
-                result.databaseConnections += counts.idle + counts.leased
-                result.databaseConnectionsCurrentlyBorrowed += counts.leased
-                result.databaseConnectionsWithTLS += counts.encrypted
-                result.clientsWaiting += counts.waiting
-                if index == 0 { result.maxDatabaseConnectionsAllowed += counts.limit }
-                for (target, counts) in pool.perTarget { snapshot.add(counts, target, of: group) }
-            }
-            if index == 0 {
-                result.targets += group.topology.known
-                result.availableTargets += group.topology.members.count
-            }
+            for pool in group.pools.values { snapshot.rest.clientsWaiting += pool.counts.waiting }
+            group.add(to: &snapshot, withTopology: index == 0)
         }
-        snapshot.rest = result
         return snapshot
     }
 }
@@ -170,6 +170,8 @@ final class GroupContext {
     private(set) var readers: [ProxyConfiguration.Address] = []
     var hasReaders: Bool { !readers.isEmpty }
     private(set) var pools: [PoolKey: any ConnectionPool] = [:]
+    /// What has become of attempts to connect, by target and by the role of the pool they were for.
+    private var attempts: [MetricsSnapshot.Place: ProxyMetrics] = [:]
     /// Wakes the group's monitor, wherever it runs.
     var alarm: () -> Void = {}
     var monitor: (any TopologyWatch)?
@@ -213,15 +215,59 @@ final class GroupContext {
             || topology.members.map(\.target) != self.topology.members.map(\.target)
         let readers = topology.readers(maximumLag: configuration.pool.maxReplicaLagSeconds)
         let readersChanged = readers != self.readers
+        let silentChanged = topology.silent != self.topology.silent
         self.topology = topology
         self.readers = readers
-        guard membersChanged || readersChanged else { return }
+        guard membersChanged || readersChanged || silentChanged else { return }
         for pool in Array(pools.values) { pool.topologyChanged() }
     }
 
     /// Connections of all this loop's pools to one target.
     func connectionCount(_ target: ProxyConfiguration.Address) -> Int {
         pools.values.reduce(0) { $0 + $1.connectionCount(target) }
+    }
+
+    /// Counts something of the making of a connection; to be called seldom.
+    func count(
+        _ target: ProxyConfiguration.Address, _ role: ProxyConfiguration.Role, _ change: (inout ProxyMetrics) -> Void
+    ) {
+        change(&attempts[place(target, role), default: .init()])
+    }
+
+    private func place(
+        _ target: ProxyConfiguration.Address?, _ role: ProxyConfiguration.Role
+    ) -> MetricsSnapshot.Place {
+        MetricsSnapshot.Place(group: configuration.name, role: role, target: target)
+    }
+
+    /// Connections are this loop's; with the topology comes what is the same for all loops.
+    func add(to snapshot: inout MetricsSnapshot, withTopology: Bool) {
+        for (place, metrics) in attempts { snapshot.add(metrics, at: place) }
+        for pool in pools.values {
+            for (target, metrics) in pool.perTarget { snapshot.add(metrics, at: place(target, pool.key.role)) }
+        }
+        guard withTopology, topology.known > 0 else { return }
+        let readers = topology.members.filter { !$0.isWriter }.count
+        let available: [(ProxyConfiguration.Role, Int, of: Int)] = [
+            (.readWrite, topology.members.count - readers, of: 1), (.readOnly, readers, of: topology.known - 1),
+        ]
+        for (role, count, known) in available where known > 0 {
+            var metrics = ProxyMetrics()
+            metrics.targets = known
+            metrics.availableTargets = min(count, known)
+            // By users, whatever target their connections lead to; a share of a target's connections is counted there.
+            if configuration.pool.maxConnectionsOfTarget == .max {
+                metrics.maxDatabaseConnectionsAllowed =
+                    shared.budget.poolCount(role.rawValue) * configuration.pool.maxConnections
+            }
+            snapshot.add(metrics, at: place(nil, role))
+        }
+        guard configuration.pool.maxConnectionsOfTarget != .max else { return }
+        for member in topology.members {
+            var metrics = ProxyMetrics()
+            metrics.maxDatabaseConnectionsAllowed = configuration.pool.maxConnectionsOfTarget
+            snapshot.add(metrics, at: place(member.target, member.isWriter ? .readWrite : .readOnly))
+        }
     }
 
     func tick(_ now: Int64, trim: Bool) {

@@ -5,23 +5,36 @@ import NIOCore
 /// `GET /metrics` in Prometheus' text format, and `/pins`, `/clients`, `/pools`, `/targets` as JSON; one request a
 /// connection.
 ///
-/// Requests longer than 8 KiB are refused; nothing of the request but its first line is read.
+/// Nothing of the request but its first line is read. Requests longer than 8 KiB are hung up on, and so is whoever is still there
+/// after ten seconds.
 final class MetricsEndpoint: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
     private let state: ProxyState
     private let prometheus: PrometheusMetrics
     private var head = ByteBuffer()
+    private var isAnswered = false
+    private static let longestRequest = 8192
+    private static let patience = TimeAmount.seconds(10)
 
     init(state: ProxyState, prometheus: PrometheusMetrics) {
         self.state = state
         self.prometheus = prometheus
     }
 
+    func channelActive(context: ChannelHandlerContext) {
+        let channel = context.channel
+        let deadline = context.eventLoop.scheduleTask(in: Self.patience) { channel.close(promise: nil) }
+        channel.closeFuture.whenComplete { _ in deadline.cancel() }
+    }
+
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard !isAnswered else { return }
         head.writeImmutableBuffer(unwrapInboundIn(data))
+        guard head.readableBytes <= Self.longestRequest else { return context.close(promise: nil) }
         let text = String(buffer: head)
-        guard text.contains("\r\n\r\n") || text.contains("\n\n") || head.readableBytes > 8192 else { return }
+        guard text.contains("\r\n\r\n") || text.contains("\n\n") else { return }
+        isAnswered = true
         let path = text.split(separator: " ").dropFirst().first ?? ""
         let subject = text.hasPrefix("GET ") ? String(path.dropFirst()) : "?"
         let channel = context.channel

@@ -33,20 +33,13 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
     override var peer: RelayEnd? { backend }
     override var isPinned: Bool { session?.isPinned ?? false }
     override var isInTransaction: Bool { session?.isInTransaction ?? false }
+    override var owesAnswer: Bool { backend?.session?.isQuiet == false }
 
     init(listener: ListenerContext, group: GroupContext, loop: LoopContext) {
         super.init(listener: listener, group: group, loop: loop, stage: .silent)
     }
 
-    override func handlerAdded(context: ChannelHandlerContext) {
-        super.handlerAdded(context: context)
-        if context.channel.isActive { begin() }
-    }
-
-    override func channelActive(context: ChannelHandlerContext) { begin() }
-
-    private func begin() {
-        guard number == 0 else { return }
+    override func begin() {
         switch register() {
         case .tooFast: return refuseLogin("Too many log-ins a second from this address")
         case .tooMany: return refuseLogin("Too many connections")
@@ -247,6 +240,7 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
         }
         isChangingUser = true
         stage = .loggingIn
+        lastActive = Clock.now()
         buffer = session?.takePending()
         var login = makeLogin()
         let action = login.change(to: response, sequence: 0, encrypted: usesTLS)
@@ -272,7 +266,7 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
                 )
             }
             if let bytes = toBackend.take(), let backend {
-                lastActive = Int64.max
+                noteSent()
                 backend.send(bytes)
                 if !backend.isWritable { pauseReads() }
             }
@@ -372,7 +366,8 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
             if !isWritable { backend?.pauseReads() }
             return
         case .ready:
-            countRequest()
+            count(requests: 1)
+            if !session.isOnDetour { noteAnswered() }
             // The server says it is read-only: it was the writer a moment ago.
             if let code = backend?.session?.report.error?.code, code == 1290 || code == 1836 { group.alarm() }
         case .internalDone: break
@@ -587,8 +582,8 @@ final class MySQLClientConnection: ClientConnection, BackendBorrower {
         guard let state = backend.session, let credentials else { return }
         backend.cancelsUnderWay += 1
         let pool = lender
-        MySQLKill.send("KILL QUERY \(state.connectionID)", to: backend.target, as: credentials, group: group) { _ in
-            backend.cancelEnded(pool)
+        MySQLKill.send("KILL QUERY \(state.connectionID)", to: backend.target, as: credentials, group: group) { error in
+            backend.cancelEnded(pool, isCertain: error != MySQLKill.timedOut)
         }
     }
 

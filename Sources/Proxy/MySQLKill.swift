@@ -7,9 +7,12 @@ import ProxyCore
 /// Runs one KILL over a connection of its own and closes it.
 ///
 /// The connection it concerns is busy with the statement to be killed. `done` is called on the loop, with the server's
-/// error if there was one, also when the server could not be reached.
+/// error if there was one, also when the server could not be reached, and with `timedOut` when it says nothing.
 final class MySQLKill: BackendOwner {
     typealias Backend = MySQLBackendConnection
+
+    static let timedOut = "the server did not answer"
+    private static let answerSeconds: Int64 = 5
 
     private let statement: String
     private var done: ((String?) -> Void)?
@@ -33,6 +36,7 @@ final class MySQLKill: BackendOwner {
         kill.itself = kill
         kill.connection = connection
         connection.open(on: group.loop.eventLoop)
+        group.loop.eventLoop.assumeIsolated().scheduleTask(in: .seconds(answerSeconds)) { kill.finish(timedOut) }
     }
 
     private func finish(_ error: String?) {
@@ -42,8 +46,7 @@ final class MySQLKill: BackendOwner {
         guard let connection else { return }
         connection.close()
         // Not at once: the channel may still tell its owner that it is closed.
-        let bound = NIOLoopBound(self, eventLoop: connection.group.loop.eventLoop)
-        connection.group.loop.eventLoop.scheduleTask(in: .seconds(1)) { bound.value.release() }
+        connection.group.loop.eventLoop.assumeIsolated().scheduleTask(in: .seconds(1)) { self.release() }
     }
 
     private func release() {

@@ -86,6 +86,10 @@ struct TopologyAnswer {
 protocol BackendBorrower: AnyObject {
     associatedtype Backend: PooledBackend
     var id: Int { get }
+    /// Where it is counted.
+    var endpoint: EndpointCounts { get }
+    var isPinned: Bool { get }
+    var isInTransaction: Bool { get }
     /// The reader it had last.
     var reader: ProxyConfiguration.Address? { get set }
     func borrowed(_ connection: Backend)

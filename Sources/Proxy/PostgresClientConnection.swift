@@ -25,21 +25,16 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
     override var cancelSecret: [UInt8] { secret }
     override var isPinned: Bool { session?.isPinned ?? false }
     override var isInTransaction: Bool { session?.isInTransaction ?? false }
+    override var owesAnswer: Bool { backend?.session?.isQuiet == false }
 
     init(listener: ListenerContext, group: GroupContext, loop: LoopContext) {
         login = ClientLogin(policy: listener.policy)
         super.init(listener: listener, group: group, loop: loop, stage: .loggingIn)
     }
 
-    override func handlerAdded(context: ChannelHandlerContext) {
-        super.handlerAdded(context: context)
-        switch register() {
-        case .tooFast: reject(.fatal("53300", "too many log-ins a second from this address"))
-        case .tooMany: reject(.fatal("53300", "sorry, too many clients already"))
-        case .admitted:
-            let secret = UInt32.random(in: 1...UInt32.max)
-            self.secret = withUnsafeBytes(of: secret.bigEndian) { Array($0) }
-        }
+    /// It may come only to cancel, which has to be possible also when there is no room for another client.
+    override func begin() {
+        if !loop.meet(self) { close() }
     }
 
     override func take(_ bytes: ByteBuffer) { session?.append(bytes) }
@@ -111,6 +106,13 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
     private var startup: StartupParameters?
 
     private func authenticate(_ parameters: StartupParameters) {
+        switch register() {
+        case .tooFast: return reject(.fatal("53300", "too many log-ins a second from this address"))
+        case .tooMany: return reject(.fatal("53300", "sorry, too many clients already"))
+        case .admitted: break
+        }
+        let random = UInt32.random(in: 1...UInt32.max)
+        secret = withUnsafeBytes(of: random.bigEndian) { Array($0) }
         startup = parameters
         user = parameters["user"] ?? ""
         database = parameters["database"] ?? user
@@ -238,6 +240,7 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
         write(bytes, flush: true)
         endpoint.metrics.clientConnectionsSetupSucceeded += 1
         stage = .open
+        lastActive = Clock.now()
         takeEarlyBytes()
     }
 
@@ -287,7 +290,10 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
         session.hasReaders = group.hasReaders
         do {
             let need = try session.need(&out)
-            if let bytes = out.take() { write(bytes, flush: true) }
+            if let bytes = out.take() {
+                lastActive = Clock.now()
+                write(bytes, flush: true)
+            }
             switch need {
             case .bytes: break
             case .termination: close()
@@ -320,6 +326,7 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
             return
         }
         if let bytes = toBackend.take() {
+            noteSent()
             backend.send(bytes)
             if !backend.isWritable { pauseReads() }
         }
@@ -377,7 +384,10 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
             if let bytes = out.take() { write(bytes, flush: false) }
             if !isWritable { backend?.pauseReads() }
             return
-        case .ready: countRequest()
+        case .ready:
+            count(requests: backend?.session?.takeAnswered() ?? 0)
+            // Of a read that a reader fails, the writer's answer counts.
+            if !session.isOnDetour { noteAnswered() }
         case .internalDone: break
         }
         let step = session.advance(outcome, toClient: &out)
@@ -439,6 +449,7 @@ final class PostgresClientConnection: ClientConnection, BackendBorrower {
             reject(error)
         case .cut: close()
         case .answered, .unnoticed:
+            noteAnswered()
             if isWelcoming {
                 isWaiting = true
                 borrow(from: pool, settings: session.settings)

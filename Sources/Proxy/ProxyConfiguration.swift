@@ -10,12 +10,12 @@ import Yams
 /// Documented in `docs/proxy.md`. Names and defaults follow the RDS API where it has the setting
 /// (<https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ConnectionPoolConfiguration.html>).
 package struct ProxyConfiguration: Sendable {
-    package enum Engine: String, Sendable, Codable {
+    package enum Engine: String, Sendable, Codable, CaseIterable {
         case postgresql = "POSTGRESQL"
         case mysql = "MYSQL"
     }
 
-    package enum Role: String, Sendable, Codable {
+    package enum Role: String, Sendable, Codable, CaseIterable {
         case readWrite = "READ_WRITE"
         case readOnly = "READ_ONLY"
     }
@@ -23,6 +23,11 @@ package struct ProxyConfiguration: Sendable {
     package struct Address: Sendable, Hashable, Codable {
         package var host: String
         package var port: Int
+
+        enum CodingKeys: String, CodingKey {
+            case host
+            case port
+        }
 
         package init(host: String, port: Int) {
             self.host = host
@@ -33,6 +38,11 @@ package struct ProxyConfiguration: Sendable {
     package struct CertificateFiles: Sendable, Codable {
         package var certificate: String
         package var key: String
+
+        enum CodingKeys: String, CodingKey {
+            case certificate
+            case key
+        }
     }
 
     package struct TLSFiles: Sendable, Codable {
@@ -93,7 +103,7 @@ package struct ProxyConfiguration: Sendable {
     }
 
     package struct User: Sendable {
-        package enum Method: String, Sendable, Codable {
+        package enum Method: String, Sendable, Codable, CaseIterable {
             case scram = "POSTGRES_SCRAM_SHA_256"
             case md5 = "POSTGRES_MD5"
             case cleartext = "CLEARTEXT"
@@ -121,6 +131,8 @@ package struct ProxyConfiguration: Sendable {
 
         /// Tokens for other regions are refused; nil takes any.
         package var region: String?
+        /// Names and ports of this proxy, as whoever signs a token is told them; nil takes a token for any.
+        package var hosts: Set<String>?
         package var keys: [String: Key] = [:]
     }
 
@@ -180,7 +192,7 @@ package struct ProxyConfiguration: Sendable {
 
 /// The file's shape, decoded by Yams and turned into `ProxyConfiguration`.
 extension ProxyConfiguration {
-    private struct File: Codable {
+    struct File: Codable {
         struct User: Codable {
             var name: String
             var password: String?
@@ -212,7 +224,7 @@ extension ProxyConfiguration {
             var allowLocalInfile: Bool?
             var sessionPinningFilters: [PinningFilter]?
 
-            enum PinningFilter: String, Codable {
+            enum PinningFilter: String, Codable, CaseIterable {
                 case excludeVariableSets = "EXCLUDE_VARIABLE_SETS"
             }
 
@@ -238,12 +250,20 @@ extension ProxyConfiguration {
                 var id: String
                 var secret: String
                 var users: [String]?
+
+                enum CodingKeys: String, CodingKey {
+                    case id
+                    case secret
+                    case users
+                }
             }
             var region: String?
+            var hosts: [String]?
             var accessKeys: [Key]
 
             enum CodingKeys: String, CodingKey {
                 case region
+                case hosts
                 case accessKeys = "access_keys"
             }
         }
@@ -251,13 +271,19 @@ extension ProxyConfiguration {
             var user: String?
             var password: String?
             var database: String?
+
+            enum CodingKeys: String, CodingKey {
+                case user
+                case password
+                case database
+            }
         }
         struct Group: Codable {
             var name: String?
             var engine: Engine?
             var targets: [Address]?
             var targetsFile: String?
-            var targetTLS: String?
+            var targetTLS: BackendLogin.TLSMode?
             var listeners: [Listener]
             var users: [User]
             var pool: Pool?
@@ -302,49 +328,63 @@ extension ProxyConfiguration {
         }
     }
 
-    /// Reads the text of a configuration file.
+    /// Reads the text of a configuration file; throws `Invalid`.
     package init(yaml: String) throws {
-        let file = try YAMLDecoder().decode(File.self, from: yaml)
+        let file = try File(yaml: yaml)
         name = file.name ?? "default"
-        threads = max(1, file.threads ?? 1)
+        threads = file.threads ?? 1
         metrics = file.metrics
         maxClients = file.maxClients ?? 20_000
         if let seconds = file.loginTimeoutSeconds { loginTimeout = .seconds(seconds) }
         loginsPerSecond = file.loginsPerSecond
         adminUsers = file.adminUsers ?? []
-        proxyID = (file.proxyID ?? 0) & 127
+        proxyID = file.proxyID ?? 0
         for (id, address) in file.peers ?? [:] {
-            if let number = Int(id) { peers[number] = address }
-        }
-        groups = file.groups.map { group in
-            var result = Group()
-            result.name = group.name ?? "default"
-            result.engine = group.engine ?? .postgresql
-            result.targets = group.targets ?? []
-            result.targetsFile = group.targetsFile
-            result.targetTLS = group.targetTLS.flatMap { BackendLogin.TLSMode(rawValue: $0) } ?? .disable
-            result.listeners = group.listeners
-            result.users = group.users.map {
-                User(
-                    name: $0.name, password: $0.password.map { Secret($0) }, method: $0.method,
-                    backendUser: $0.backendUser, backendPassword: $0.backendPassword.map { Secret($0) })
+            guard let number = Int(id), Self.proxyIDs.contains(number) else {
+                throw Invalid("peers.\(id)", "is not the number of a proxy, which is from 0 to 127")
             }
-            if let pool = group.pool { result.pool = Self.pool(pool) }
-            result.iam.region = group.iam?.region
-            for key in group.iam?.accessKeys ?? [] {
-                result.iam.keys[key.id] = IAM.Key(secret: Secret(key.secret), users: key.users.map { Set($0) })
-            }
-            result.healthUser = group.health?.user
-            result.healthPassword = group.health?.password.map { Secret($0) }
-            result.healthDatabase = group.health?.database ?? (result.engine == .postgresql ? "postgres" : "")
-            return result
+            peers[number] = address
         }
+        groups = try file.groups.enumerated().map { try Self.group($1, "groups[\($0)]") }
+        try validate()
     }
 
-    private static func pool(_ pool: File.Pool) -> PoolSettings {
+    private static func group(_ group: File.Group, _ path: String) throws(Invalid) -> Group {
+        var result = Group()
+        result.name = group.name ?? "default"
+        result.engine = group.engine ?? .postgresql
+        result.targets = group.targets ?? []
+        result.targetsFile = group.targetsFile
+        result.targetTLS = group.targetTLS ?? .disable
+        result.listeners = group.listeners
+        result.users = group.users.map {
+            User(
+                name: $0.name, password: $0.password.map { Secret($0) }, method: $0.method,
+                backendUser: $0.backendUser, backendPassword: $0.backendPassword.map { Secret($0) })
+        }
+        if let pool = group.pool { result.pool = try Self.pool(pool, "\(path).pool") }
+        result.iam.region = group.iam?.region
+        result.iam.hosts = group.iam?.hosts.map { Set($0) }
+        for key in group.iam?.accessKeys ?? [] {
+            result.iam.keys[key.id] = IAM.Key(secret: Secret(key.secret), users: key.users.map { Set($0) })
+        }
+        result.healthUser = group.health?.user
+        result.healthPassword = group.health?.password.map { Secret($0) }
+        result.healthDatabase = group.health?.database ?? (result.engine == .postgresql ? "postgres" : "")
+        return result
+    }
+
+    private static func pool(_ pool: File.Pool, _ path: String) throws(Invalid) -> PoolSettings {
+        let isPart = pool.maxConnectionsPercent != nil || pool.maxIdleConnectionsPercent != nil
+        guard !isPart || pool.targetMaxConnections != nil else {
+            throw Invalid("\(path).target_max_connections", "is missing: it is what the percentages are of")
+        }
+        guard pool.maxConnections == nil || pool.maxConnectionsPercent == nil else {
+            throw Invalid("\(path).max_connections_percent", "and max_connections exclude each other")
+        }
         var result = PoolSettings()
         if let limit = pool.maxConnections {
-            result.maxConnections = max(1, limit)
+            result.maxConnections = limit
         } else if let whole = pool.targetMaxConnections {
             result.maxConnections = max(1, whole * (pool.maxConnectionsPercent ?? 100) / 100)
             result.maxConnectionsOfTarget = result.maxConnections
@@ -353,7 +393,10 @@ extension ProxyConfiguration {
             pool.maxIdleConnections ?? pool.maxIdleConnectionsPercent
             .flatMap { percent in pool.targetMaxConnections.map { $0 * percent / 100 } } ?? (result.maxConnections + 1)
             / 2
-        result.minConnections = min(pool.minConnections ?? 0, result.maxConnections)
+        result.minConnections = pool.minConnections ?? 0
+        guard result.minConnections <= result.maxConnections else {
+            throw Invalid("\(path).min_connections", "is more than the \(result.maxConnections) there may be at most")
+        }
         if let seconds = pool.connectionBorrowTimeoutSeconds { result.borrowTimeout = .seconds(seconds) }
         if let seconds = pool.idleClientTimeoutSeconds { result.idleClientTimeout = .seconds(seconds) }
         if let seconds = pool.connectionAgeSeconds { result.connectionAge = .seconds(seconds) }

@@ -43,8 +43,8 @@ struct ProxyMetrics: Sendable {
 
     static func + (left: ProxyMetrics, right: ProxyMetrics) -> ProxyMetrics {
         var sum = left
-        for (path, _) in counters { sum[keyPath: path] += right[keyPath: path] }
-        for (path, _) in gauges { sum[keyPath: path] += right[keyPath: path] }
+        for (path, _, _) in counters { sum[keyPath: path] += right[keyPath: path] }
+        for (path, _, _) in gauges { sum[keyPath: path] += right[keyPath: path] }
         sum.borrowLatencyNanoseconds += right.borrowLatencyNanoseconds
         sum.borrowLatencyCount += right.borrowLatencyCount
         sum.queryResponseNanoseconds += right.queryResponseNanoseconds
@@ -53,59 +53,77 @@ struct ProxyMetrics: Sendable {
         return sum
     }
 
+    mutating func add(_ other: ProxyMetrics) { self = self + other }
+
+    /// Which sets of dimensions a name comes in, beside that of the proxy alone.
+    enum Scope {
+        case proxy, endpoint, target
+    }
+
     private typealias Field = WritableKeyPath<ProxyMetrics, Int> & Sendable
 
-    private static let counters: [(any Field, String)] = [
-        (\.clientConnectionsReceived, "ClientConnectionsReceived"),
-        (\.clientConnectionsClosed, "ClientConnectionsClosed"),
-        (\.clientConnectionsSetupSucceeded, "ClientConnectionsSetupSucceeded"),
-        (\.clientConnectionsSetupFailedAuth, "ClientConnectionsSetupFailedAuth"),
-        (\.clientConnectionsTLS, "ClientConnectionsTLS"),
-        (\.clientConnectionsNoTLS, "ClientConnectionsNoTLS"),
-        (\.databaseConnectionsSetupSucceeded, "DatabaseConnectionsSetupSucceeded"),
-        (\.databaseConnectionsSetupFailed, "DatabaseConnectionsSetupFailed"),
-        (\.databaseConnectionRequests, "DatabaseConnectionRequests"),
-        (\.databaseConnectionRequestsWithTLS, "DatabaseConnectionRequestsWithTLS"),
-        (\.queryRequests, "QueryRequests"),
-        (\.queryRequestsTLS, "QueryRequestsTLS"),
-        (\.queryRequestsNoTLS, "QueryRequestsNoTLS"),
-        (\.cancelRequests, "CancelRequests"),
-        (\.borrowTimeouts, "BorrowTimeouts"),
-        (\.loginsThrottled, "LoginsThrottled"),
-        (\.readsSplit, "ReadsSplit"),
-        (\.readsRerouted, "ReadsRerouted"),
+    private static let counters: [(field: any Field, name: String, scope: Scope)] = [
+        (\.clientConnectionsReceived, "ClientConnectionsReceived", .endpoint),
+        (\.clientConnectionsClosed, "ClientConnectionsClosed", .endpoint),
+        (\.clientConnectionsSetupSucceeded, "ClientConnectionsSetupSucceeded", .endpoint),
+        (\.clientConnectionsSetupFailedAuth, "ClientConnectionsSetupFailedAuth", .endpoint),
+        (\.clientConnectionsTLS, "ClientConnectionsTLS", .endpoint),
+        (\.clientConnectionsNoTLS, "ClientConnectionsNoTLS", .endpoint),
+        (\.databaseConnectionsSetupSucceeded, "DatabaseConnectionsSetupSucceeded", .target),
+        (\.databaseConnectionsSetupFailed, "DatabaseConnectionsSetupFailed", .target),
+        (\.databaseConnectionRequests, "DatabaseConnectionRequests", .target),
+        (\.databaseConnectionRequestsWithTLS, "DatabaseConnectionRequestsWithTLS", .target),
+        (\.queryRequests, "QueryRequests", .endpoint),
+        (\.queryRequestsTLS, "QueryRequestsTLS", .endpoint),
+        (\.queryRequestsNoTLS, "QueryRequestsNoTLS", .endpoint),
+        (\.cancelRequests, "CancelRequests", .proxy),
+        (\.borrowTimeouts, "BorrowTimeouts", .proxy),
+        (\.loginsThrottled, "LoginsThrottled", .proxy),
+        (\.readsSplit, "ReadsSplit", .endpoint),
+        (\.readsRerouted, "ReadsRerouted", .endpoint),
     ]
 
-    private static let gauges: [(any Field, String)] = [
-        (\.clientConnections, "ClientConnections"),
-        (\.databaseConnections, "DatabaseConnections"),
-        (\.databaseConnectionsCurrentlyBorrowed, "DatabaseConnectionsCurrentlyBorrowed"),
-        (\.databaseConnectionsCurrentlyInTransaction, "DatabaseConnectionsCurrentlyInTransaction"),
-        (\.databaseConnectionsCurrentlySessionPinned, "DatabaseConnectionsCurrentlySessionPinned"),
-        (\.databaseConnectionsWithTLS, "DatabaseConnectionsWithTLS"),
-        (\.maxDatabaseConnectionsAllowed, "MaxDatabaseConnectionsAllowed"),
-        (\.clientsWaiting, "ClientsWaiting"),
-        (\.availableTargets, "AvailableTargets"),
-        (\.targets, "Targets"),
+    private static let gauges: [(field: any Field, name: String, scope: Scope)] = [
+        (\.clientConnections, "ClientConnections", .endpoint),
+        (\.databaseConnections, "DatabaseConnections", .target),
+        (\.databaseConnectionsCurrentlyBorrowed, "DatabaseConnectionsCurrentlyBorrowed", .target),
+        (\.databaseConnectionsCurrentlyInTransaction, "DatabaseConnectionsCurrentlyInTransaction", .target),
+        (\.databaseConnectionsCurrentlySessionPinned, "DatabaseConnectionsCurrentlySessionPinned", .target),
+        (\.databaseConnectionsWithTLS, "DatabaseConnectionsWithTLS", .target),
+        (\.maxDatabaseConnectionsAllowed, "MaxDatabaseConnectionsAllowed", .target),
+        (\.clientsWaiting, "ClientsWaiting", .proxy),
+        (\.availableTargets, "AvailableTargets", .proxy),
+        (\.targets, "Targets", .proxy),
     ]
 
-    /// What counts up, by name; latencies as a sum of microseconds and how many there were.
-    var totals: [(name: String, value: Int)] {
-        ProxyMetrics.counters.map { ($0.1, self[keyPath: $0.0]) } + [
-            ("DatabaseConnectionsBorrowLatency_microseconds_sum", borrowLatencyNanoseconds / 1000),
-            ("DatabaseConnectionsBorrowLatency_microseconds_count", borrowLatencyCount),
-            ("QueryResponseLatency_microseconds_sum", queryResponseNanoseconds / 1000),
-            ("QueryResponseLatency_microseconds_count", queryResponseCount),
-            ("QueryDatabaseResponseLatency_microseconds_sum", databaseResponseNanoseconds / 1000),
-            ("QueryDatabaseResponseLatency_microseconds_count", queryResponseCount),
-        ]
+    /// Sums of nanoseconds, which are told in microseconds, and how many there were.
+    private static let latencies: [(sum: any Field, count: any Field, name: String)] = [
+        (\.borrowLatencyNanoseconds, \.borrowLatencyCount, "DatabaseConnectionsBorrowLatency"),
+        (\.queryResponseNanoseconds, \.queryResponseCount, "QueryResponseLatency"),
+        (\.databaseResponseNanoseconds, \.queryResponseCount, "QueryDatabaseResponseLatency"),
+    ]
+
+    /// What counts up, by name; with a scope only what comes in its sets.
+    func totals(in scope: Scope? = nil) -> [(name: String, value: Int)] {
+        var found = Self.counters.filter { scope == nil || $0.scope == scope }.map {
+            ($0.name, self[keyPath: $0.field])
+        }
+        guard scope == nil || scope == .endpoint else { return found }
+        for latency in Self.latencies {
+            found.append(("\(latency.name)_microseconds_sum", self[keyPath: latency.sum] / 1000))
+            found.append(("\(latency.name)_microseconds_count", self[keyPath: latency.count]))
+        }
+        return found
     }
 
     /// What is as it is now, by name.
-    var levels: [(name: String, value: Int)] {
-        ProxyMetrics.gauges.map { ($0.1, self[keyPath: $0.0]) }
-            + [("AvailabilityPercentage", targets == 0 ? 0 : 100 * availableTargets / targets)]
+    func levels(in scope: Scope? = nil) -> [(name: String, value: Int)] {
+        let found = Self.gauges.filter { scope == nil || $0.scope == scope }.map { ($0.name, self[keyPath: $0.field]) }
+        return scope == nil ? found + [("AvailabilityPercentage", availability)] : found
     }
+
+    /// Percentage of targets that answer.
+    var availability: Int { targets == 0 ? 0 : 100 * availableTargets / targets }
 }
 
 /// What is counted of the clients of one endpoint on one event loop.
@@ -115,32 +133,39 @@ final class EndpointCounts {
 
 /// What one loop counted, or all of them.
 struct MetricsSnapshot: Sendable {
-    struct Target: Sendable {
+    /// A target in one role; without a target or a role, all there are of the group.
+    struct Place: Hashable, Sendable {
         var group: String
-        var role: String
-        var counts = TargetCounts()
+        var role: ProxyConfiguration.Role?
+        var target: ProxyConfiguration.Address?
     }
 
     var rest = ProxyMetrics()
     var endpoints: [String: ProxyMetrics] = [:]
-    var targets: [String: Target] = [:]
+    /// What is no single target's, such as whether there is one, has a role alone.
+    var places: [Place: ProxyMetrics] = [:]
 
-    var whole: ProxyMetrics { endpoints.values.reduce(rest, +) }
+    var whole: ProxyMetrics { places.values.reduce(endpoints.values.reduce(rest, +), +) }
 
-    mutating func add(_ counts: TargetCounts, _ address: ProxyConfiguration.Address, of group: GroupContext) {
-        let role: ProxyConfiguration.Role = group.topology.writer == address ? .readWrite : .readOnly
-        let target = Target(group: group.configuration.name, role: role.rawValue, counts: counts)
-        add(target, "\(address.host):\(address.port)")
+    /// By target, whatever its role.
+    var targets: [Place: ProxyMetrics] {
+        places.filter { $0.key.target != nil }.reduce(into: [:]) { sums, entry in
+            sums[Place(group: entry.key.group, target: entry.key.target), default: .init()].add(entry.value)
+        }
     }
 
-    private mutating func add(_ target: Target, _ name: String) {
-        targets[name, default: Target(group: target.group, role: target.role)].counts.open += target.counts.open
-        targets[name]?.counts.borrowed += target.counts.borrowed
+    /// By role, whatever the target.
+    var roles: [Place: ProxyMetrics] {
+        places.reduce(into: [:]) { sums, entry in
+            sums[Place(group: entry.key.group, role: entry.key.role), default: .init()].add(entry.value)
+        }
     }
+
+    mutating func add(_ metrics: ProxyMetrics, at place: Place) { places[place, default: .init()].add(metrics) }
 
     mutating func add(_ other: MetricsSnapshot) {
-        rest = rest + other.rest
+        rest.add(other.rest)
         endpoints.merge(other.endpoints, uniquingKeysWith: +)
-        for (name, target) in other.targets { add(target, name) }
+        places.merge(other.places, uniquingKeysWith: +)
     }
 }

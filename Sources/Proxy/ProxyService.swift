@@ -12,6 +12,11 @@ import ProxyCore
 ///
 /// Standalone use reads a YAML file (`ProxyConfiguration(yaml:)`); the control plane makes the configuration itself.
 package enum ProxyService {
+    /// Throws for what is wrong with the files that a configuration names.
+    package static func check(_ configuration: ProxyConfiguration) throws {
+        for listener in configuration.groups.flatMap(\.listeners) { _ = try ListenerContext.tls(of: listener) }
+    }
+
     /// Serves until the surrounding task is cancelled, then closes everything.
     ///
     /// - Parameters:
@@ -80,8 +85,8 @@ actor RunningProxy {
         let loops = self.loops
         // The monitors live on the first loop and tell the others.
         try await loops[0].eventLoop.submit { RunningProxy.startMonitors(loops) }.get()
-        for (index, group) in configuration.groups.enumerated() {
-            for listener in group.listeners { try await bind(listener, group: index) }
+        for (place, context) in try contexts(configuration) {
+            servers[place] = try await bind(NIOLockedValueBox(context), at: place)
         }
         if let address = configuration.metrics { try await bindMetrics(address) }
     }
@@ -137,16 +142,21 @@ actor RunningProxy {
 
     // MARK: Listening
 
-    private func context(_ listener: ProxyConfiguration.Listener, group: Int) throws -> ListenerContext {
-        try ListenerContext(
-            listener, state: state, allowsLocalFiles: configuration.groups[group].pool.allowsLocalInfile,
-            router: router)
+    /// What the listeners of a configuration are to tell their connections.
+    private func contexts(_ configuration: ProxyConfiguration) throws -> [(place: Place, context: ListenerContext)] {
+        try configuration.groups.enumerated().flatMap { index, group in
+            try group.listeners.map { listener in
+                let context = try ListenerContext(
+                    listener, state: state, allowsLocalFiles: group.pool.allowsLocalInfile, router: router)
+                return (Place(group: index, address: listener.address), context)
+            }
+        }
     }
 
-    private func bind(_ listener: ProxyConfiguration.Listener, group groupIndex: Int) async throws {
-        let context = NIOLockedValueBox(try context(listener, group: groupIndex))
+    private func bind(_ context: NIOLockedValueBox<ListenerContext>, at place: Place) async throws -> Server {
+        let (listener, groupIndex) = (context.withLockedValue { $0 }, place.group)
         let loops = Dictionary(uniqueKeysWithValues: self.loops.map { (ObjectIdentifier($0.eventLoop), $0) })
-        let channel = try await ServerBootstrap(group: threads)
+        let bootstrap = ServerBootstrap(group: threads)
             .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -167,19 +177,31 @@ actor RunningProxy {
                     }
                 }
             }
-            .bind(host: listener.host, port: listener.port).get()
-        servers[Place(group: groupIndex, address: listener.address)] = Server(channel: channel, context: context)
+        let channel = try await listen(bootstrap, at: place.address, for: "the listener \(listener.name)")
         logger.notice(
             "listening",
             metadata: [
                 "listener": "\(listener.name)", "role": "\(listener.role.rawValue)",
-                "port": "\(channel.localAddress?.port ?? listener.port)",
+                "port": "\(channel.localAddress?.port ?? place.address.port)",
             ])
+        return Server(channel: channel, context: context)
+    }
+
+    private func listen(
+        _ bootstrap: ServerBootstrap, at address: ProxyConfiguration.Address, for whom: String
+    ) async throws -> any Channel {
+        do {
+            return try await bootstrap.bind(host: address.host, port: address.port).get()
+        } catch {
+            let attempt =
+                "\(whom) cannot listen at \(address.host):\(address.port); end what does, or choose another port"
+            throw ProxyError(attempt, error)
+        }
     }
 
     private func bindMetrics(_ address: ProxyConfiguration.Address) async throws {
         let (state, prometheus) = (self.state, self.prometheus)
-        metrics = try await ServerBootstrap(group: threads)
+        let bootstrap = ServerBootstrap(group: threads)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
@@ -187,13 +209,14 @@ actor RunningProxy {
                         MetricsEndpoint(state: state, prometheus: prometheus))
                 }
             }
-            .bind(host: address.host, port: address.port).get()
+        metrics = try await listen(bootstrap, at: address, for: "metrics")
     }
 
     // MARK: Another configuration
 
     /// Goes on with another configuration. Clients and connections stay; what is new holds for whoever comes next, time limits
-    /// and sizes of pools at once. What would need a restart is left as it is, and said.
+    /// and sizes of pools at once. What would need a restart is left as it is, and said. If a certificate cannot be read, or a
+    /// port cannot be had, everything stays as it was.
     func configure(_ wanted: ProxyConfiguration) async {
         let fixed = configuration.differences(needingRestart: wanted)
         if !fixed.isEmpty {
@@ -201,28 +224,38 @@ actor RunningProxy {
                 "restart the proxy for these settings", metadata: ["settings": "\(fixed.joined(separator: ", "))"])
         }
         guard wanted.groups.map(\.engine) == configuration.groups.map(\.engine) else { return }
+        let places: [(place: Place, context: ListenerContext)]
+        do {
+            places = try contexts(wanted)
+            try await open(places)
+        } catch {
+            return logger.error("the configuration stays as it was", metadata: ["error": "\(error)"])
+        }
         configuration = wanted.keeping(configuration)
         let (configuration, settings) = (configuration, configuration.groups.map(GroupSettings.init))
         state.name = configuration.name
         router.configure(configuration)
         for loop in loops { loop.eventLoop.execute { loop.value.configure(configuration, settings) } }
-        for (index, group) in configuration.groups.enumerated() { await listen(group.listeners, group: index) }
+        for (place, context) in places { servers[place]?.context.withLockedValue { $0 = context } }
+        for (index, group) in configuration.groups.enumerated() { await close(allBut: group.listeners, group: index) }
         if fixed.isEmpty { logger.notice("configuration read again") }
     }
 
-    private func listen(_ listeners: [ProxyConfiguration.Listener], group: Int) async {
-        for listener in listeners {
-            do {
-                if let server = servers[Place(group: group, address: listener.address)] {
-                    let fresh = try context(listener, group: group)
-                    server.context.withLockedValue { $0 = fresh }
-                } else {
-                    try await bind(listener, group: group)
-                }
-            } catch {
-                logger.error("cannot listen", metadata: ["listener": "\(listener.name)", "error": "\(error)"])
+    /// Listens where nobody does yet: everywhere, or in no new place.
+    private func open(_ places: [(place: Place, context: ListenerContext)]) async throws {
+        var opened: [Place: Server] = [:]
+        do {
+            for (place, context) in places where servers[place] == nil {
+                opened[place] = try await bind(NIOLockedValueBox(context), at: place)
             }
+        } catch {
+            for server in opened.values { try? await server.channel.close() }
+            throw error
         }
+        servers.merge(opened) { $1 }
+    }
+
+    private func close(allBut listeners: [ProxyConfiguration.Listener], group: Int) async {
         let kept = Set(listeners.map { Place(group: group, address: $0.address) })
         var closed: Set<String> = []
         for (place, server) in servers where place.group == group && !kept.contains(place) {

@@ -22,7 +22,14 @@ class ServerConnection: RelayEnd {
     final let target: ProxyConfiguration.Address
     final let group: GroupContext
     final let openedAt = Clock.now()
-    final var stage = Stage.loggingIn
+    final var stage = Stage.loggingIn {
+        didSet {
+            loginDeadline?.cancel()
+            loginDeadline = nil
+        }
+    }
+    /// Keeps this object, until `stage` changes: a weak reference would make each retain of it slow for ever.
+    private var loginDeadline: Scheduled<Void>?
     /// Cancel requests on their way to the server; until they are through, the connection may serve nobody else.
     final var cancelsUnderWay = 0
     final var releaseDeferred = false
@@ -38,28 +45,50 @@ class ServerConnection: RelayEnd {
 
     final var isOpen: Bool { stage == .open }
 
+    /// Longest time for connecting and logging in.
+    private static let loginSeconds: Int64 = 10
+
     /// Starts connecting; the owner hears the result.
+    ///
+    /// Each address that a name has is tried over a channel of its own. Only the one that connects gets this handler, and nothing
+    /// is read from it before it has.
     final func open(on loop: any EventLoop) {
-        let bound = NIOLoopBound(self, eventLoop: loop)
+        loginDeadline = loop.assumeIsolated().scheduleTask(in: .seconds(Self.loginSeconds)) {
+            self.failed("no login at \(self.target.host):\(self.target.port) within \(Self.loginSeconds) s")
+        }
         ClientBootstrap(group: loop)
             .connectTimeout(.seconds(3))
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.socketOption(.so_keepalive), value: 1)
             .channelOption(.writeBufferWaterMark, value: .init(low: 32 << 10, high: 128 << 10))
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(bound.value) }
-            }
+            .channelOption(.autoRead, value: false)
             .connect(host: target.host, port: target.port)
             .assumeIsolated()
-            .whenFailure { error in
-                self.failed("could not connect to \(self.target.host):\(self.target.port): \(error)")
+            .whenComplete { result in
+                do {
+                    try self.enter(try result.get())
+                } catch {
+                    self.failed("could not connect to \(self.target.host):\(self.target.port): \(error)")
+                }
             }
+    }
+
+    private func enter(_ channel: any Channel) throws {
+        // It may have been given up meanwhile.
+        guard stage == .loggingIn, channel.isActive else {
+            channel.close(promise: nil)
+            throw ChannelError.ioOnClosedChannel
+        }
+        try channel.pipeline.syncOperations.addHandler(self)
+        connected()
+        try channel.syncOptions?.setOption(.autoRead, value: true)
     }
 
     final func send(_ bytes: ByteBuffer) { write(bytes, flush: true) }
 
+    /// Before there is a connection to close, the owner hears that there will be none.
     final func close() {
-        if let context { context.close(promise: nil) } else { stage = .closed }
+        if let context { context.close(promise: nil) } else { failed("given up before it was connected") }
     }
 
     /// Puts TLS under the connection. The server's certificate is not checked against a name that is an address.
@@ -101,6 +130,9 @@ class ServerConnection: RelayEnd {
 
     // MARK: To be overridden
 
+    /// The connection has been made.
+    func connected() {}
+
     func received(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) throws {}
 
     /// What the server sent makes no sense.
@@ -126,12 +158,13 @@ extension PooledBackend where Self: ServerConnection {
         }
     }
 
-    /// A cancel request has been dealt with: a connection that waited for it may go back.
-    func cancelEnded(_ pool: BackendPool<Self>?) {
+    /// A cancel request has been dealt with: a connection that waited for it may go back, unless the request may yet hit
+    /// whoever has the connection next.
+    func cancelEnded(_ pool: BackendPool<Self>?, isCertain: Bool = true) {
         cancelsUnderWay -= 1
         if cancelsUnderWay == 0, releaseDeferred {
             releaseDeferred = false
-            pool?.release(self)
+            if isCertain { pool?.release(self) } else { pool?.discard(self) }
         }
     }
 }

@@ -8,7 +8,7 @@ package import PostgresWire
 /// <https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-START-UP>. Cleartext, md5 and
 /// SCRAM-SHA-256 are answered.
 package struct BackendLogin {
-    package enum TLSMode: String, Sendable {
+    package enum TLSMode: String, Sendable, Codable, CaseIterable {
         case disable, prefer, require
     }
 

@@ -33,8 +33,8 @@ package final class BackendSession {
     package internal(set) var fatal: ServerError?
     package let processID: UInt32
     package let secret: [UInt8]
-    /// Requests answered, for metrics.
-    package internal(set) var answered = 0
+    /// Requests answered and not yet counted.
+    private var answered = 0
 
     /// How far the reader's replay was when it was asked last; bytes of the writer's log.
     var replayed: UInt64 = 0
@@ -72,6 +72,12 @@ package final class BackendSession {
     package var isInRecovery: Bool? { reported["in_hot_standby"].map { $0 == "on" } }
 
     // MARK: Requests
+
+    /// How many of the client's requests have been answered since this was asked last.
+    package func takeAnswered() -> Int {
+        defer { answered = 0 }
+        return answered
+    }
 
     @inline(__always)
     func expect(_ expectation: Expectation) { queue.append(expectation) }

@@ -12,6 +12,8 @@ package enum AuthenticationMethod: Sendable {
     case md5(stored: String)
     /// The password comes in clear text, hence only over TLS, and `check` says whether it is good: LDAP, IAM tokens.
     case cleartext(check: @Sendable (Secret) async -> Bool)
+    /// The user logs in with tokens, which are for TLS connections only.
+    case needsTLS
     /// There is no such user, or not from there: the exchange runs to its end and then fails.
     case refuse
 }
@@ -174,6 +176,7 @@ package struct ClientLogin {
             state = .cleartext(check)
             ClientLogin.writeAuthentication(3, to: &reply)
             return .reply(reply)
+        case .needsTLS: return failed(.fatal("28000", "IAM authentication needs a TLS connection"))
         case .refuse:
             // Not worth a key derivation: the exchange only has to look like any other.
             refused = true

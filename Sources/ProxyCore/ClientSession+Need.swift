@@ -108,7 +108,8 @@ extension ClientSession {
     func classify(_ input: ByteBuffer, from start: Int, to end: Int) -> ScriptEffects {
         let offset = start - input.readerIndex
         return input.withUnsafeReadableBytes {
-            classifier.classify(UnsafeRawBufferPointer(rebasing: $0[offset..<max(offset, offset + end - start)]))
+            let text = UnsafeRawBufferPointer(rebasing: $0[offset..<max(offset, offset + end - start)])
+            return classifier.classify(text).marked(with: text)
         }
     }
 
@@ -129,6 +130,14 @@ extension ClientSession {
             let name = input.getBytes(at: start, length: zero - start)
         else { return }
         if name.isEmpty { unnamedParse = nil } else { statements.remove(name) }
+    }
+
+    /// The server has another unnamed statement from now on, or none, so that a long one is no reason to stay any more.
+    @inline(__always)
+    func replaceUnnamed() {
+        guard pins.contains(.largeUnnamed) else { return }
+        pins.remove(.largeUnnamed)
+        if pins.isEmpty { pinnedBy = "" }
     }
 
     /// Reset statements of drivers and pools, outside any transaction: all of the state they clear is ours.

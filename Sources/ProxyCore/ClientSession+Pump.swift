@@ -144,12 +144,14 @@ extension ClientSession {
         backend.unnamedOwner = nil
         if limit > turn.end {
             guard header.total > ClientSession.heldTextLimit else { return false }
+            replaceUnnamed()
             // Too long to read: pass it on, and ask the server afterwards what it did to the session.
             needsAudit = true
             backend.expect(Expectation(.query))
             pass(limit, &turn)
             return true
         }
+        replaceUnnamed()
         let effects = frontEffects ?? classify(turn.input, from: turn.index + 5, to: limit - 1)
         frontEffects = nil
         guard case .statements(let list) = effects else {
@@ -160,7 +162,6 @@ extension ClientSession {
         let detail = ExpectationDetail()
         detail.effects = list
         holdsBehindForget = list.contains(where: \.forgetsStatements)
-        addFingerprint(detail, list, turn.input, turn.index + 5, limit - 1)
         if let text = rewritten(list, turn.input, turn.index + 5, limit - 1, detail, &turn, backend, inBatch: false) {
             turn.cut(to: limit)
             turn.out.write { $0.writePostgresQuery(text) }
@@ -169,16 +170,6 @@ extension ClientSession {
         }
         backend.expect(Expectation(.query, detail: detail))
         return true
-    }
-
-    private func addFingerprint(
-        _ detail: ExpectationDetail, _ effects: [StatementEffect], _ input: ByteBuffer, _ start: Int, _ end: Int
-    ) {
-        guard effects.contains(where: { !$0.pins.isEmpty }) else { return }
-        let offset = start - input.readerIndex
-        detail.fingerprint = input.withUnsafeReadableBytes {
-            Fingerprint.of(UnsafeRawBufferPointer(rebasing: $0[offset..<(offset + end - start)]))
-        }
     }
 
     /// The text of a query with SQL-level names of prepared statements replaced; nil when it stays as it is.
@@ -197,7 +188,10 @@ extension ClientSession {
                 guard effects.count == 1 else {
                     // One of several statements: leave it as it is, and stay on this backend.
                     detail.effects[offset].pins.insert(.processState)
-                    addFingerprint(detail, detail.effects, input, start, end)
+                    detail.effects[offset].fingerprint = input.withUnsafeReadableBytes {
+                        let from = start - input.readerIndex
+                        return Fingerprint.of(UnsafeRawBufferPointer(rebasing: $0[from..<(from + end - start)]))
+                    }
                     continue
                 }
                 if statements.find(name) != nil {
@@ -270,16 +264,8 @@ extension ClientSession {
     ) throws(PostgresWireError) -> Bool {
         let start = turn.index + 5
         if limit > turn.end {
-            guard header.total > ClientSession.heldTextLimit else { return false }
-            // Too long to keep: it stays on this backend under the client's own name.
-            if pins.isEmpty { pinnedBy = "Parse of \(header.total) bytes" }
-            pins.insert(.largeStatement)
-            if turn.input.getInteger(at: start, as: UInt8.self) == 0 {
-                unnamedParse = nil
-                unnamedEffects = .plain
-            }
-            needsAudit = true
-            backend.expect(Expectation(.parse))
+            guard header.total > ClientSession.heldTextLimit, start < turn.end else { return false }
+            parseLarge(header, isUnnamed: turn.input.getInteger(at: start, as: UInt8.self) == 0, backend)
             pass(limit, &turn)
             return true
         }
@@ -321,6 +307,22 @@ extension ClientSession {
         return true
     }
 
+    /// Too long to keep: it stays on this backend under the client's own name.
+    private func parseLarge(_ header: MessageHeader, isUnnamed: Bool, _ backend: BackendSession) {
+        if pins.isEmpty { pinnedBy = "Parse of \(header.total) bytes" }
+        if isUnnamed {
+            pins.insert(.largeUnnamed)
+            unnamedParse = nil
+            unnamedEffects = .plain
+            // Whoever had one here before has it no more.
+            backend.unnamedOwner = nil
+        } else {
+            pins.insert(.largeStatement)
+        }
+        needsAudit = true
+        backend.expect(Expectation(.parse))
+    }
+
     /// The server must refuse the batch; it does when asked for a name it has, and the client reads its own name.
     private func refuseDuplicate(
         _ name: [UInt8], _ existing: SharedStatement, _ limit: Int, _ turn: inout Turn, _ backend: BackendSession
@@ -339,6 +341,7 @@ extension ClientSession {
     private func parseUnnamed(
         _ textStart: Int, _ textEnd: Int, _ limit: Int, _ turn: inout Turn, _ backend: BackendSession
     ) {
+        replaceUnnamed()
         let effects = classify(turn.input, from: textStart, to: textEnd)
         unnamedEffects = effects
         unnamedSerial &+= 1
@@ -452,7 +455,6 @@ extension ClientSession {
         guard case .statements(let list) = effects else { return nil }
         let detail = ExpectationDetail()
         detail.effects = list
-        detail.fingerprint = "(prepared statement)"
         return detail
     }
 
@@ -490,6 +492,15 @@ extension ClientSession {
     ) throws(PostgresWireError) -> Bool {
         guard limit <= turn.end else { return false }
         guard turn.input.getInteger(at: turn.index + 5, as: UInt8.self) == UInt8(ascii: "S") else {
+            backend.expect(Expectation(.close))
+            turn.index = limit
+            return true
+        }
+        let start = turn.index + 6
+        if pins.contains(.largeStatement), limit - start > 1,
+            statements.find(turn.input, from: start, to: limit - 1) == nil
+        {
+            // It may be one that went by unread, which the server has under the client's own name.
             backend.expect(Expectation(.close))
             turn.index = limit
             return true

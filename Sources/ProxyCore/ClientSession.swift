@@ -470,7 +470,7 @@ package final class ClientSession {
         _ effect: StatementEffect, rolledBack: Bool, detail: ExpectationDetail, on backend: BackendSession
     ) {
         if !effect.pins.isEmpty {
-            if pins.isEmpty { pinnedBy = detail.fingerprint }
+            if pins.isEmpty { pinnedBy = effect.fingerprint }
             pins.formUnion(effect.pins)
         }
         if effect.needsAudit {

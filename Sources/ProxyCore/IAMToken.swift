@@ -82,11 +82,14 @@ package struct IAMToken: Sendable {
             .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }.joined(separator: "&")
     }
 
-    /// Throws unless the token lets `user` in at `now`, seconds since 1970. `region` nil takes any.
+    /// Throws unless the token lets `user` in at `now`, seconds since 1970. `region` nil takes any, and so does `hosts`, which
+    /// are as a signer is told them: `HOST:PORT`.
     package func verify(
-        user: String, region: String?, now: Int64, keys: any AccessKeyProvider
+        user: String, region: String?, hosts: Set<String>?, now: Int64, keys: any AccessKeyProvider
     ) async throws(Refusal) {
-        guard self.user == user, region == nil || region == self.region else { throw .misdirected }
+        guard self.user == user, region == nil || region == self.region, hosts?.contains(host) ?? true else {
+            throw .misdirected
+        }
         guard now >= signedAt - IAMToken.skew, expires > 0,
             now < signedAt + min(expires, IAMToken.validity)
         else { throw .expired }

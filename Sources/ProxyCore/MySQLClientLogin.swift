@@ -13,6 +13,8 @@ package enum MySQLAuthenticationMethod: Sendable {
     case nativeDigest([UInt8])
     /// The password itself comes, over TLS or under the proxy's RSA key, and `check` says whether it is good.
     case check(@Sendable (Secret) async -> Bool)
+    /// The user logs in with tokens, which are for TLS connections only.
+    case needsTLS
     case refuse
 }
 
@@ -165,6 +167,7 @@ package struct MySQLClientLogin {
         switch method {
         case .trust: return accepted(ByteBuffer())
         case .refuse: return denied()
+        case .needsTLS: return fail(1045, "28000", "IAM authentication needs a TLS connection")
         case .nativeDigest:
             if response.plugin == MySQLScrambles.native, response.authentication.count == 20 {
                 return verify(response.authentication, plugin: MySQLScrambles.native)
@@ -210,7 +213,7 @@ package struct MySQLClientLogin {
             // Full authentication: the digest is of no use without the password.
             state = .fullPassword
             return .reply(packet { $0.writeBytes([1, 4]) })
-        case .trust, .refuse: return denied()
+        case .trust, .refuse, .needsTLS: return denied()
         }
     }
 

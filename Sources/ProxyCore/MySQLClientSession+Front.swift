@@ -315,7 +315,9 @@ extension MySQLClientSession {
     }
 
     private func prepare(_ front: Front, _ toBackend: inout RelayOutput, _ toClient: inout RelayOutput) -> Need? {
-        guard front.isWhole, let text = pending?.getSlice(at: front.start + 1, length: front.length - 1) else {
+        guard front.length <= MySQLClientSession.heldTextLimit,
+            let text = pending?.getSlice(at: front.start + 1, length: front.length - 1)
+        else {
             answer(
                 MySQLServerError(
                     code: 1105, state: "HY000",

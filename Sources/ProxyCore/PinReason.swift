@@ -30,6 +30,8 @@ package struct PinReasons: OptionSet, Sendable, Hashable, CustomStringConvertibl
     /// A SET whose effect the proxy does not know how to replay.
     package static let unknownSetting = PinReasons(rawValue: 512)
 
+    /// The same of an unnamed statement, until the next one.
+    package static let largeUnnamed = PinReasons(rawValue: 2048)
     /// XA START until the transaction is decided (MySQL).
     package static let distributedTransaction = PinReasons(rawValue: 1024)
 
@@ -41,7 +43,7 @@ package struct PinReasons: OptionSet, Sendable, Hashable, CustomStringConvertibl
         (.holdCursor, "cursor with hold"), (.processState, "server process state"),
         (.largeStatement, "statement too large to read"), (.tableLock, "table lock"),
         (.userVariable, "user variable"), (.sequence, "sequence value"), (.unknownSetting, "unknown setting"),
-        (.distributedTransaction, "XA transaction"),
+        (.distributedTransaction, "XA transaction"), (.largeUnnamed, "unnamed statement too large to read"),
     ]
 
     package var description: String {

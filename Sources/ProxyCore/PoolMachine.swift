@@ -131,10 +131,7 @@ package struct PoolMachine {
         while head < waiters.count {
             let waiter = waiters[head]
             head += 1
-            if head > 64, head * 2 > waiters.count {
-                waiters.removeFirst(head)
-                head = 0
-            }
+            compact()
             if waiter.id >= 0 {
                 live -= 1
                 return waiter
@@ -144,6 +141,16 @@ package struct PoolMachine {
         head = 0
         return nil
     }
+
+    /// Takes those away that have left the front of the queue, once they are the larger part of it.
+    private mutating func compact() {
+        guard head > 64, head * 2 > waiters.count else { return }
+        waiters.removeFirst(head)
+        head = 0
+    }
+
+    /// How much of the queue is kept in memory, gaps included.
+    package var queueLength: Int { waiters.count }
 
     /// A leased connection is gone.
     package mutating func lost() { leased -= 1 }
@@ -177,6 +184,7 @@ package struct PoolMachine {
             }
             head += 1
         }
+        compact()
         return expired
     }
 

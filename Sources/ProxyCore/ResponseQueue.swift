@@ -43,8 +43,6 @@ package final class ExpectationDetail {
     /// Rows of a query the proxy asked for itself are kept here.
     var rows: [[String?]]?
     var error: Bool = false
-    /// The text to show for a pin.
-    var fingerprint = ""
 
     init() {}
 }

@@ -34,6 +34,8 @@ package struct StatementEffect: Equatable, Sendable {
     /// Parameters with a dot in their name that `set_config` is given; the server lists them nowhere, so that an
     /// audit has to ask for them by name.
     package var customNames: [String] = []
+    /// The text it is in, without constants, if it pins: for when that has happened, and the text is gone.
+    package var fingerprint = ""
 
     package init(_ kind: Kind, pins: PinReasons = [], needsAudit: Bool = false) {
         self.kind = kind
@@ -57,6 +59,14 @@ package enum ScriptEffects: Equatable, Sendable {
     package var single: StatementEffect? {
         if case .statements(let effects) = self, effects.count == 1 { return effects[0] }
         return nil
+    }
+
+    /// With the fingerprint of `text` on all that pins.
+    func marked(with text: UnsafeRawBufferPointer) -> ScriptEffects {
+        guard case .statements(var effects) = self, effects.contains(where: { !$0.pins.isEmpty }) else { return self }
+        let fingerprint = Fingerprint.of(text)
+        for index in effects.indices where !effects[index].pins.isEmpty { effects[index].fingerprint = fingerprint }
+        return .statements(effects)
     }
 }
 

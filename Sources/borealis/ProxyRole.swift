@@ -44,7 +44,10 @@ struct ProxyRole: ParsableCommand {
 
         func run() throws {
             let configuration = try ProxyRole.load(config)
-            guard !check else { return print("\(config) is good") }
+            guard !check else {
+                do { try ProxyService.check(configuration) } catch { throw ValidationError("\(error)") }
+                return print("\(config) is good")
+            }
             let logger = Logger(label: "proxy")
             let prometheus = PrometheusMetrics()
             MetricsSystem.bootstrap(prometheus)
@@ -128,18 +131,31 @@ struct ProxyRole: ParsableCommand {
         func run() throws {
             var columns: [String] = []
             var rows: [[String?]] = []
+            var isComplete = true
             for configuration in try configurations() {
-                guard let address = configuration.metrics else {
-                    throw ValidationError("the proxy \(configuration.name) has no `metrics` address to be asked at")
+                do {
+                    let table = try ask(configuration)
+                    columns = ["proxy"] + table.columns
+                    rows += table.rows.map { [configuration.name] + $0 }
+                } catch {
+                    // One that is down says nothing of the others.
+                    FileHandle.standardError.write(Data("\(configuration.name): \(error)\n".utf8))
+                    isComplete = false
                 }
-                let table = try ProxyTable.ask(Question.subject, at: address)
-                columns = ["proxy"] + table.columns
-                rows += table.rows.map { [configuration.name] + $0 }
             }
             if json {
-                return try rows.map { Dictionary(zip(columns, $0)) { $1 } }.printJSON()
+                try rows.map { Dictionary(zip(columns, $0)) { $1 } }.printJSON()
+            } else if !columns.isEmpty {
+                Terminal.table(columns.map { $0.uppercased() }, rows.map { $0.map { $0 ?? "-" } })
             }
-            Terminal.table(columns.map { $0.uppercased() }, rows.map { $0.map { $0 ?? "-" } })
+            if !isComplete { throw ExitCode.failure }
+        }
+
+        private func ask(_ configuration: ProxyConfiguration) throws -> ProxyTable {
+            guard let address = configuration.metrics else {
+                throw ValidationError("the proxy \(configuration.name) has no `metrics` address to be asked at")
+            }
+            return try ProxyTable.ask(Question.subject, at: address)
         }
 
         private func configurations() throws -> [ProxyConfiguration] {

@@ -110,6 +110,27 @@ def test_a_proxy_from_its_making_to_its_end(api):
     api.delete(cluster)
 
 
+def test_a_proxy_with_nothing_to_lead_to_can_be_changed(api):
+    """Its target has no instance, so that no process runs; an endpoint can be deleted before it is made."""
+    rds = api.rds
+    cluster, name = api.name(), create(api)["DBProxyName"]
+    rds.create_db_cluster(DBClusterIdentifier=cluster, Engine="aurora-postgresql", MasterUsername="app",
+                          MasterUserPassword=PASSWORD)
+    try:
+        rds.register_db_proxy_targets(DBProxyName=name, DBClusterIdentifiers=[cluster])
+        available(api, name)
+        rds.modify_db_proxy(DBProxyName=name, IdleClientTimeout=60)
+        assert available(api, name)["IdleClientTimeout"] == 60
+        rds.create_db_proxy_endpoint(DBProxyName=name, DBProxyEndpointName=f"{name}-e", VpcSubnetIds=SUBNETS)
+        assert rds.delete_db_proxy_endpoint(DBProxyEndpointName=f"{name}-e")["DBProxyEndpoint"]["Status"] == "deleting"
+        until("the endpoint is gone", lambda: len(
+            rds.describe_db_proxy_endpoints(DBProxyName=name)["DBProxyEndpoints"]) == 1, 30)
+    finally:
+        rds.delete_db_proxy(DBProxyName=name)
+    until("the proxy is gone", lambda: gone(api, name), 30)
+    api.delete(cluster)
+
+
 def answers(host, **more):
     try:
         with connect(host, **more) as c:

@@ -100,9 +100,16 @@ groups:
             self.proxy.terminate()
             self.proxy.wait(10)
 
-    def metric(self, name):
+    def metrics(self):
+        """Values by name and labels, as `('Targets', '{ProxyName="test"}')`."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=10) as answer:
-            return next(float(line.split()[-1]) for line in answer.read().decode().splitlines() if line.startswith(name + "{"))
+            lines = [line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if not line.startswith("#")]
+        return {tuple(series.replace("{", " {", 1).split(" ", 1)): float(value) for series, value in lines}
+
+    def metric(self, name, **labels):
+        """The value of the set that has exactly these labels beside the proxy's name; 0 when there is none."""
+        labels = ",".join(f'{key}="{value}"' for key, value in dict(ProxyName="test", **labels).items())
+        return self.metrics().get((name, "{" + labels + "}"), 0)
 
     def no_pins(self):
         """A pin ends when the audit after the client's answer is done: a moment later, on another loop."""

@@ -150,6 +150,51 @@ def test_a_frozen_server_keeps_nobody_waiting(failover_cluster):
         cluster.primary.freeze(signal.SIGCONT)
 
 
+def test_the_newest_writer_is_known_at_once(failover_cluster):
+    """Two say that they are the writer, and the promoted one's checkpoint, which tells its control file, takes minutes."""
+    cluster = failover_cluster
+    with cluster.connect() as c:
+        c.execute("CREATE TABLE f AS SELECT i, repeat('x', 500) FROM generate_series(1, 40000) i")
+        position = c.execute("SELECT pg_current_wal_lsn()").fetchone()[0]
+        with cluster.standby.connect() as standby:
+            replayed = f"SELECT pg_last_wal_replay_lsn() >= '{position}'"
+            assert until(lambda: standby.execute(replayed).fetchone()[0], 20)
+        cluster.standby.promote()
+
+        def port():
+            return c.execute("SELECT inet_server_port()").fetchone()[0]
+        assert until(lambda: port() == cluster.standby.port, 5), "the old writer still counts"
+    with cluster.standby.connect() as direct:
+        timeline = direct.execute("SELECT timeline_id FROM pg_control_checkpoint()").fetchone()[0]
+    assert timeline == 1, "the checkpoint was too quick to show anything"
+
+
+def name_of_both_families():
+    for name in ["localhost", "ip6-localhost", socket.gethostname()]:
+        try:
+            found = {info[4][0] for info in socket.getaddrinfo(name, 1, type=socket.SOCK_STREAM)}
+        except OSError:
+            continue
+        if found >= {"127.0.0.1", "::1"}:
+            return name
+    return None
+
+
+def test_a_target_whose_name_has_two_addresses(cluster):
+    """The server listens at the second one only."""
+    name = name_of_both_families()
+    if not name:
+        pytest.skip("no name here is both 127.0.0.1 and ::1")
+    text = cluster.config.read_text()
+    try:
+        cluster.reload_proxy(text.replace("- {host: 127.0.0.1, port", f"- {{host: {name}, port"))
+        assert until(lambda: f"{name}:{cluster.primary.port}" in {row["target"] for row in cluster.show("targets")}, 10)
+        with cluster.connect() as c:
+            assert until(lambda: c.execute("SELECT 1").fetchone()[0] == 1, 10)
+    finally:
+        cluster.reload_proxy(text)
+
+
 def test_a_waiting_query_can_be_cancelled(cluster):
     holders = [cluster.connect(autocommit=False) for _ in range(4)]
     for h in holders:

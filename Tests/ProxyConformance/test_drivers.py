@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Drivers and frameworks with their default habits: everything works and nothing pins."""
-import asyncio, concurrent.futures, os, subprocess, threading, time, urllib.request
+import asyncio, concurrent.futures, os, subprocess, threading, time
 
 import asyncpg
 import psycopg
@@ -232,7 +232,62 @@ def test_wrong_password_and_unknown_users(cluster):
 
 
 def test_metrics(cluster):
-    text = urllib.request.urlopen(f"http://127.0.0.1:{cluster.metrics_port}/metrics", timeout=10).read().decode()
-    for name in ["ClientConnections", "DatabaseConnections", "QueryRequests", "DatabaseConnectionsCurrentlySessionPinned",
-                 "DatabaseConnectionsBorrowLatency"]:
-        assert f"\n{name}" in text
+    """By the proxy, by endpoint, by target and by role, each with what is its own."""
+    endpoint, target = dict(EndpointName="rw"), dict(TargetGroup="default", Target=f"127.0.0.1:{cluster.primary.port}")
+    role = dict(TargetGroup="default", TargetRole="READ_WRITE")
+    with cluster.connect(autocommit=False) as c, cluster.connect() as pinned:
+        c.execute("SELECT 1")
+        pinned.execute("LISTEN news")
+        found = cluster.metrics()
+        names = {labels: {n for n, own in found if own == labels} for _, labels in found}
+        own = names['{ProxyName="test",EndpointName="rw"}']
+        assert {"ClientConnections", "QueryRequests", "DatabaseConnectionsBorrowLatency_microseconds_count"} <= own
+        assert not {n for n in own if n in ("AvailabilityPercentage", "DatabaseConnections", "MaxDatabaseConnectionsAllowed")}
+        for labels in ({}, target, role):
+            assert cluster.metric("DatabaseConnections", **labels) >= 2
+            assert cluster.metric("DatabaseConnectionsCurrentlyBorrowed", **labels) >= 2
+            assert cluster.metric("DatabaseConnectionsCurrentlyInTransaction", **labels) == 1
+            assert cluster.metric("DatabaseConnectionsCurrentlySessionPinned", **labels) == 1
+            assert cluster.metric("DatabaseConnectionsSetupSucceeded", **labels) >= 2
+            assert cluster.metric("DatabaseConnectionRequests", **labels) >= 2
+        assert cluster.metric("AvailabilityPercentage", **role) == 100
+        assert cluster.metric("ClientConnections", **endpoint) >= 2
+    c, requests = cluster.connect(), cluster.metric("QueryRequests", **endpoint)
+    samples = cluster.metric("QueryResponseLatency_microseconds_count", **endpoint)
+    microseconds = cluster.metric("QueryResponseLatency_microseconds_sum", **endpoint)
+    c.execute("BEGIN")
+    time.sleep(0.7)
+    c.execute("COMMIT")
+    # A transaction is as many samples as it has requests, and what the client does in between is not the server's time.
+    assert until(lambda: cluster.metric("QueryResponseLatency_microseconds_count", **endpoint) == samples + 2, 3)
+    assert cluster.metric("QueryResponseLatency_microseconds_sum", **endpoint) - microseconds < 500_000
+    with c.pipeline() as pipeline:
+        for _ in range(20):
+            c.execute("SELECT 1")
+            pipeline.sync()
+    assert cluster.metric("QueryRequests", **endpoint) >= requests + 22, "each of a pipeline counts"
+    c.close()
+
+
+def test_metrics_of_what_has_left(cluster):
+    """A target that is none any more is shown with nothing, and a percentage of a target's connections is its maximum."""
+    text = cluster.config.read_text()
+    stranger = dict(TargetGroup="default", Target="127.0.0.1:1")
+    reader = dict(TargetGroup="default", TargetRole="READ_ONLY")
+    target = dict(TargetGroup="default", Target=f"127.0.0.1:{cluster.primary.port}")
+    changed = text.replace("    targets:\n", "    targets:\n      - {host: 127.0.0.1, port: 1}\n")
+    cluster.reload_proxy(changed.replace("max_connections: 4", "target_max_connections: 8, max_connections_percent: 50"))
+    try:
+        assert until(lambda: cluster.metric("AvailabilityPercentage") == 50, 10)
+        assert ("AvailabilityPercentage", f'{{ProxyName="test",TargetGroup="default",TargetRole="READ_ONLY"}}') in cluster.metrics()
+        assert cluster.metric("AvailabilityPercentage", **reader) == 0
+        with cluster.connect() as one, cluster.connect(user="postgres", password="pw") as two:
+            one.execute("SELECT 1")
+            two.execute("SELECT 1")
+            assert cluster.metric("MaxDatabaseConnectionsAllowed", **target) == 4
+            assert cluster.metric("MaxDatabaseConnectionsAllowed") == 4
+        assert not cluster.metric("DatabaseConnections", **stranger)
+    finally:
+        cluster.reload_proxy(text)
+    assert until(lambda: cluster.metric("AvailabilityPercentage") == 100, 10)
+    assert cluster.metric("MaxDatabaseConnectionsAllowed", **target) == 0

@@ -31,11 +31,11 @@ def bad_tokens(user):
     late = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(minutes=16)
     good = token(user)
     return [token(user, when=late), token("somebody"), token(user, key="AKIDOTHER"), token(user, secret="x"),
-            token(user, region="us-east-1"), good[:-1] + ("0" if good[-1] != "0" else "1"), "app", ""]
+            token(user, region="us-east-1"), token(user, host="other.test:1"), good[:-1] + ("0" if good[-1] != "0" else "1"), "app", ""]
 
 
 def configure(cluster, text):
-    text = text.replace("    users:\n", f"    iam: {{region: eu-west-1, access_keys: [{{id: {KEY}, secret: {SECRET}, users: [iam]}}]}}\n"
+    text = text.replace("    users:\n", f"    iam: {{region: eu-west-1, hosts: ['db.test:1'], access_keys: [{{id: {KEY}, secret: {SECRET}, users: [iam]}}]}}\n"
                         "    users:\n      - {name: iam, method: IAM, backend_user: app, backend_password: app}\n")
     cluster.config.write_text(text)
     cluster.proxy.terminate()
@@ -60,7 +60,7 @@ def test_iam_postgres(postgres_tls):
     for password in bad_tokens("iam"):
         with pytest.raises(psycopg.OperationalError):
             postgres_tls.connect(user="iam", password=password or "x", sslmode="require")
-    with pytest.raises(psycopg.OperationalError):
+    with pytest.raises(psycopg.OperationalError, match="IAM authentication needs a TLS connection"):
         postgres_tls.connect(user="iam", password=token("iam"), sslmode="disable")
 
 
@@ -74,7 +74,7 @@ def test_iam_mysql(maria_tls):
     for password in bad_tokens("iam"):
         with pytest.raises(pymysql.err.OperationalError):
             maria_tls.connect(password=password, **secure)
-    with pytest.raises(pymysql.err.OperationalError):
+    with pytest.raises(pymysql.err.OperationalError, match="IAM authentication needs a TLS connection"):
         maria_tls.connect(user="iam", password=token("iam"), ssl_disabled=True)
 
 

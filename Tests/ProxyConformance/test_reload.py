@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The file read again while clients are connected, and the proxy asked from the command line."""
-import json, subprocess, threading
+import json, socket, subprocess, threading
 
 import psycopg
 import pytest
 
-from proxied import BOREALIS, until
+from proxied import BOREALIS, free_port, until
 
 
 def ask(cluster, subject):
@@ -55,6 +55,61 @@ def test_a_file_that_is_no_good_changes_nothing(cluster):
             assert c.execute("SELECT 1").fetchone()[0] == 1
     finally:
         cluster.reload_proxy(text)
+
+
+def said(cluster, text):
+    return (cluster.directory / "proxy.log").read_text().count(text)
+
+
+def test_a_port_or_certificate_that_cannot_be_had_changes_nothing(cluster, tmp_path):
+    text = cluster.config.read_text()
+    more = "      - {name: more, password: other, backend_user: app, backend_password: app}\n      - {name: old,"
+    listener = f"      - {{name: ro, port: {cluster.reader_port}, role: READ_ONLY}}\n"
+    free = free_port()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for other in (f"name: new, port: {free}}}\n      - {{name: taken, port: {port}",
+                      f"name: new, port: {free}, tls: {{certificate: {tmp_path}/none.pem, key: {tmp_path}/none.key}}"):
+            before = said(cluster, "stays as it was")
+            cluster.reload_proxy(text.replace("      - {name: old,", more).replace(listener, f"      - {{{other}}}\n"))
+            try:
+                assert until(lambda: said(cluster, "stays as it was") > before, 10)
+                assert not gets_in(cluster, user="more", password="other")
+                assert not gets_in(cluster, port=free)
+                # The endpoint that the file no longer had is there.
+                with pytest.raises(psycopg.OperationalError, match="no reader"):
+                    cluster.connect(port=cluster.reader_port).execute("SELECT 1")
+            finally:
+                cluster.reload_proxy(text)
+        log = (cluster.directory / "proxy.log").read_text()
+        assert f"the listener taken cannot listen at 127.0.0.1:{port}" in log
+        assert "the listener new cannot use its certificate" in log and f"{tmp_path}/none.pem" in log
+
+
+def test_a_check_reads_what_the_file_names(cluster, tmp_path):
+    def check(text):
+        config = tmp_path / "checked.yaml"
+        config.write_text(text)
+        return subprocess.run([BOREALIS, "proxy", "--config", config, "--check"], capture_output=True, text=True, timeout=30)
+    text = cluster.config.read_text()
+    good = check(text)
+    assert good.returncode == 0 and "is good" in good.stdout
+    missing = check(text.replace("name: ro,", f"name: ro, tls: {{certificate: {tmp_path}/c.pem, key: {tmp_path}/k.pem}},"))
+    assert missing.returncode != 0 and f"{tmp_path}/c.pem" in missing.stderr and "listener ro" in missing.stderr
+    mistyped = check(text.replace("name: app, password: app", "name: app, pasword: app"))
+    assert mistyped.returncode != 0 and "groups[0].users[1].pasword: is not a setting" in mistyped.stderr
+
+
+def test_one_proxy_that_is_down_hides_no_other(cluster, tmp_path):
+    (tmp_path / "run").mkdir()
+    text = cluster.config.read_text()
+    (tmp_path / "run" / "proxy-b.json").write_text(text)
+    (tmp_path / "run" / "proxy-a.json").write_text(
+        text.replace("name: test", "name: down").replace(f"port: {cluster.metrics_port}", f"port: {free_port()}"))
+    result = subprocess.run([BOREALIS, "proxy", "targets", "--data", tmp_path, "--json"], capture_output=True, text=True,
+                            timeout=30)
+    assert [row["proxy"] for row in json.loads(result.stdout)] == ["test"]
+    assert result.returncode != 0 and "down: no proxy answers" in result.stderr
 
 
 def test_listeners_come_and_go(cluster):

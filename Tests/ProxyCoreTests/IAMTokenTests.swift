@@ -30,11 +30,12 @@ import Testing
     static let signedAt: Int64 = 1_767_323_045
 
     private func refusal(
-        _ text: String, user: String = "jane.doe+x", region: String? = "eu-west-1", after seconds: Int64 = 10
+        _ text: String, user: String = "jane.doe+x", region: String? = "eu-west-1", hosts: Set<String>? = nil,
+        after seconds: Int64 = 10
     ) async -> IAMToken.Refusal? {
         do throws(IAMToken.Refusal) {
             try await IAMToken(parsing: text).verify(
-                user: user, region: region, now: Self.signedAt + seconds, keys: Keys())
+                user: user, region: region, hosts: hosts, now: Self.signedAt + seconds, keys: Keys())
             return nil
         } catch {
             return error
@@ -54,6 +55,8 @@ import Testing
     @Test func `nobody else, and nowhere else`() async {
         #expect(await refusal(Self.plain, user: "root") == .misdirected)
         #expect(await refusal(Self.plain, region: "us-east-1") == .misdirected)
+        #expect(await refusal(Self.plain, hosts: ["db.example.com:3306", "db.example.com"]) == nil)
+        #expect(await refusal(Self.plain, hosts: ["other.example.com:3306"]) == .misdirected)
         #expect(await refusal(Self.plain.replacing("AKIDEXAMPLE", with: "AKIDOTHER")) == .unknownKey)
     }
 

@@ -283,4 +283,24 @@ private enum Server {
             ])
         #expect(wanted.steps(from: wanted).isEmpty)
     }
+
+    @Test(arguments: [100, 1 << 16, Int.max])
+    func `a statement that is too long to be prepared is refused, however it comes`(chunk: Int) throws {
+        let relay = Relay()
+        var payload = ByteBuffer(integer: MySQLCommand.prepare.rawValue)
+        payload.writeRepeatingByte(UInt8(ascii: "x"), count: MySQLClientSession.heldTextLimit)
+        var wire = ByteBuffer()
+        MySQLPacket.write(payload, sequence: 0, to: &wire)
+        while let slice = wire.readSlice(length: min(chunk, wire.readableBytes)), slice.readableBytes > 0 {
+            relay.client.append(slice)
+            try relay.drive()
+        }
+        #expect(relay.takeSent().readableBytes == 0)
+        let answer = String(buffer: relay.takeGot())
+        #expect(answer.contains("prepares statements of up to 262144 bytes"))
+        // The rest of it is nobody's command.
+        try relay.say(.ping)
+        #expect(relay.takeGot() == Server.packets([Server.ok()]))
+        #expect(relay.takeSent().readableBytes == 0)
+    }
 }

@@ -55,6 +55,16 @@ import Testing
         #expect(machine.waiting == 0)
     }
 
+    @Test func `the queue does not grow with those who have waited in vain`() {
+        var machine = pool(0)
+        for id in 1...1_000 {
+            #expect(machine.request(id, now: Int64(id)) { _ in 0 } == .wait(open: false))
+            _ = machine.expire(now: Int64(id))
+        }
+        #expect(machine.waiting == 50)
+        #expect(machine.queueLength < 200)
+    }
+
     @Test func `old and superfluous connections are closed`() {
         var machine = pool(3)
         for id in 1...3 {

@@ -264,6 +264,85 @@ import Testing
         #expect(harness.types(out.take() ?? ByteBuffer()) == "EZ")
     }
 
+    @Test(arguments: ["", "named"]) func `a pin by the extended protocol tells the statement`(name: String) throws {
+        let harness = Harness()
+        let client = harness.client()
+        let backend = harness.backend()
+        var batch = prepare(name, "LISTEN news; -- of today")
+        batch.moveWriterIndex(to: batch.writerIndex - 5)
+        batch.writeImmutableBuffer(bind(name))
+        client.append(batch)
+        _ = client.link(backend)
+        try harness.pump(client)
+        #expect(try harness.answer(backend, messages("12CZ")) == .ready)
+        #expect(client.pins == .listen)
+        #expect(client.pinnedBy.hasPrefix("LISTEN news"))
+    }
+
+    /// A Parse that is too long to be held, as it comes: in two parts.
+    private func parseLarge(_ name: String, _ client: ClientSession, _ harness: Harness) throws {
+        var large = prepare(name, "SELECT '\(String(repeating: "x", count: ClientSession.heldTextLimit))'")
+        if let head = large.readSlice(length: 100) { client.append(head) }
+        try harness.pump(client)
+        client.append(large)
+        try harness.pump(client)
+    }
+
+    private func audited(_ backend: BackendSession, _ client: ClientSession, _ harness: Harness) throws
+        -> ClientSession.Step
+    {
+        var out = RelayOutput()
+        guard case .sendInternal = client.advance(.ready, toClient: &out) else { return .none }
+        #expect(try harness.answer(backend, messages("CZ")) == .internalDone)
+        return client.advance(.internalDone, toClient: &out)
+    }
+
+    @Test func `closing a statement that went by unread reaches the server`() throws {
+        let harness = Harness()
+        let client = harness.client()
+        let backend = harness.backend()
+        _ = client.link(backend)
+        try parseLarge("mine", client, harness)
+        #expect(try harness.answer(backend, messages("1Z")) == .ready)
+        _ = try audited(backend, client, harness)
+        #expect(client.pins == .largeStatement)
+        _ = harness.take(&harness.backendSaw)
+        _ = harness.take(&harness.clientSaw)
+        var close = ByteBuffer()
+        close.writePostgresMessage(FrontendMessage.close) {
+            $0.writeInteger(UInt8(ascii: "S"))
+            $0.writePostgresString("mine")
+        }
+        close.writePostgresEmpty(FrontendMessage.sync)
+        client.append(close)
+        try harness.pump(client)
+        #expect(harness.take(&harness.backendSaw) == "CS")
+        #expect(try harness.answer(backend, messages("3Z")) == .ready)
+        #expect(harness.take(&harness.clientSaw) == "3Z")
+    }
+
+    @Test(arguments: [true, false]) func `a long unnamed statement pins until the next one`(bySimpleQuery: Bool) throws
+    {
+        let harness = Harness()
+        let client = harness.client()
+        let backend = harness.backend()
+        _ = client.link(backend)
+        try parseLarge("", client, harness)
+        #expect(try harness.answer(backend, messages("1Z")) == .ready)
+        _ = try audited(backend, client, harness)
+        #expect(client.pins == .largeUnnamed)
+        client.append(bySimpleQuery ? query("SELECT 1") : prepare("", "SELECT 1"))
+        try harness.pump(client)
+        #expect(try harness.answer(backend, messages(bySimpleQuery ? "CZ" : "1Z")) == .ready)
+        #expect(!client.isPinned)
+        #expect(client.pinnedBy.isEmpty)
+        var out = RelayOutput()
+        guard case .release = client.advance(.ready, toClient: &out) else {
+            Issue.record("the backend is not given back")
+            return
+        }
+    }
+
     @Test func `seeded garbage from either side is an error, never a trap`() {
         var generator = SeededGenerator(seed: 2026)
         for _ in 0..<20_000 {
