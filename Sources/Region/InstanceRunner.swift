@@ -27,6 +27,8 @@ internal import VolumeModel
 package final class InstanceRunner: Sendable {
     /// How long an engine may take to shut down before it is told to quit, and then before it is killed.
     private static let stopMilliseconds = 60_000
+    /// One that has served nobody yet has nothing to write out, and MariaDB was seen to miss a signal while it starts.
+    private static let startingMilliseconds = 3_000
     private static let quitMilliseconds = 5_000
     /// Of the time that a planned failover takes; what is not written out by then its successor recovers.
     private static let settleMilliseconds = 1_000
@@ -110,13 +112,14 @@ package final class InstanceRunner: Sendable {
     package func stop() { stop(.cleanly(milliseconds: Self.stopMilliseconds)) }
 
     func stop(_ how: Stop) {
-        let (process, driver) = state.withLock { state in
+        let (process, driver, isStarting) = state.withLock { state in
+            defer { state.phase = .stopping }
             state.isStopping = true
-            state.phase = .stopping
-            return (state.process, state.driver)
+            return (state.process, state.driver, state.phase == .recovering)
         }
         // Without an engine there is only an attach or a detach to wait for, which may wait for a quorum for ever.
-        var patience = process == nil ? 10_000 : Self.stopMilliseconds
+        var patience =
+            process == nil ? 10_000 : isStarting ? Self.startingMilliseconds : Self.stopMilliseconds
         switch how {
         case .cleanly(let milliseconds):
             patience = min(patience, milliseconds)
