@@ -103,12 +103,9 @@ package final class Journal {
         _ file: LiveFile, into report: inout ReplayReport, _ body: (JournalEntry) -> Void
     ) throws(StorageFailure) -> [SegmentID: LSN] {
         var ends: [SegmentID: LSN] = [:]
-        let content = try readFile(file.path)
-        var at = headerBytes
-        var last = at
-        while at + JournalEntry.frontBytes <= content.writerIndex {
-            switch JournalEntry.parse(content, at: at, sequence: file.sequence) {
-            case .entry(let entry, let append, let next):
+        walk(try readFile(file.path), sequence: file.sequence) { parsed, at in
+            switch parsed {
+            case .entry(let entry, let append, _):
                 report.entries += 1
                 report.torn.removeAll { damaged in
                     guard damaged.append != append || damaged.path != file.path else { return false }
@@ -119,12 +116,27 @@ package final class Journal {
                     ends[entry.segment] = max(ends[entry.segment] ?? .zero, header.end)
                 }
                 body(entry)
-                at = next
-                last = next
-            case .damaged(let segment, let header, let append, let next):
+            case .damaged(let segment, let header, let append, _):
                 report.torn.append(
                     DamagedEntry(segment: segment, header: header, append: append, path: file.path, offset: at))
+            case .nothing: break
+            }
+        }
+        return ends
+    }
+
+    /// Goes over the entries of a file, sound and damaged ones, and tells where each begins.
+    private static func walk(_ content: ByteBuffer, sequence: UInt64, _ visit: (JournalEntry.Parsed, Int) -> Void) {
+        var at = headerBytes
+        var last = at
+        while at + JournalEntry.frontBytes <= content.writerIndex {
+            let parsed = JournalEntry.parse(content, at: at, sequence: sequence)
+            visit(parsed, at)
+            switch parsed {
+            case .entry(_, _, let next):
                 at = next
+                last = next
+            case .damaged(_, _, _, let next): at = next
             case .nothing:
                 // A torn tail, or damage with sound entries after it: look for the next entry, but not past a
                 // stretch that no entry could bridge.
@@ -132,7 +144,6 @@ package final class Journal {
                 at = JournalEntry.nextMagic(in: content, from: at + JournalEntry.alignment)
             }
         }
-        return ends
     }
 
     /// Opens a fresh file to append to. Called once after `replay`, and whenever the current one is full.
@@ -245,15 +256,8 @@ package final class Journal {
     /// Needs no lock.
     package static func read(_ extent: Extent, _ body: (JournalEntry) -> Void) throws(StorageFailure) {
         guard let content = try readFresh(extent.path, count: extent.bytes) else { return }
-        var at = headerBytes
-        while at + JournalEntry.frontBytes <= content.writerIndex {
-            switch JournalEntry.parse(content, at: at, sequence: extent.sequence) {
-            case .entry(let entry, _, let next):
-                body(entry)
-                at = next
-            case .damaged(_, _, _, let next): at = next
-            case .nothing: at = JournalEntry.nextMagic(in: content, from: at + JournalEntry.alignment)
-            }
+        walk(content, sequence: extent.sequence) { parsed, _ in
+            if case .entry(let entry, _, _) = parsed { body(entry) }
         }
     }
 

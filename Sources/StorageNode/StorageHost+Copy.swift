@@ -21,9 +21,7 @@ extension StorageHost {
     /// Copies on a thread of its own. `isCopying` is set; it is cleared at the end, whatever the end is.
     func startCopy(_ id: SegmentID, from node: NodeID) {
         // It may be another one by now, which nobody wants copied.
-        guard let segment = state.withLock({ $0.segments[id] }), state.withLock({ _ in segment.isCopying }) else {
-            return
-        }
+        guard let segment = state.withLock({ $0.segments[id].flatMap { $0.isCopying ? $0 : nil } }) else { return }
         let thread = Thread { [self] in
             do {
                 try copySegment(id, segment, from: node)
